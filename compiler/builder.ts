@@ -1,0 +1,64 @@
+// Builds a graph node by node. The op's shape rule runs at each `emit`, so a wrong shape is reported where it
+// is written (`ShapeError`), and no graph with a wrong type ever exists.
+
+import type { Loc } from '../diagnostics.js';
+import { internal } from '../diagnostics.js';
+import type { Attrs, Graph, Init, Input, Node, Param, Ref, TensorType } from './graph.js';
+import { opNamed } from './ops/registry.js';
+
+export class GraphBuilder {
+  readonly #name: string;
+  readonly #inputs: Input[] = [];
+  readonly #params: Param[] = [];
+  readonly #nodes: Node[] = [];
+  readonly #types = new Map<Ref, TensorType>();
+
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  /** Declares an input: `input('x', { shape: [sym('n'), 3, sym('h'), sym('w')] })` is `%x`. */
+  input(name: string, type: TensorType): Ref {
+    const ref = this.#define(`%${name}`, type);
+    this.#inputs.push({ ref, type });
+    return ref;
+  }
+
+  /** Declares a tensor of the checkpoint: `param('conv.weight', …)` is `@conv.weight`. */
+  param(name: string, shape: readonly number[], init: Init, trainable = true): Ref {
+    const type = { shape };
+    const ref = this.#define(`@${name}`, type);
+    this.#params.push({ ref, type, init, trainable });
+    return ref;
+  }
+
+  /** Appends a node and returns its ref. Throws `ShapeError` when the operands do not fit. */
+  emit(op: string, inputs: readonly Ref[], attrs: Attrs = {}, loc?: Loc): Ref {
+    const type = opNamed(op).shape(
+      inputs.map((ref) => this.type(ref)),
+      attrs,
+    );
+    const ref = this.#define(`%${this.#nodes.length}`, type);
+    this.#nodes.push({ ref, op, inputs, attrs, type, ...(loc && { loc }) });
+    return ref;
+  }
+
+  type(ref: Ref): TensorType {
+    return this.#types.get(ref) ?? internal(`${ref} is not defined in graph ${this.#name}`);
+  }
+
+  hasParam(name: string): boolean {
+    return this.#types.has(`@${name}`);
+  }
+
+  finish(outputs: readonly Ref[]): Graph {
+    for (const ref of outputs) this.type(ref);
+    return { name: this.#name, inputs: this.#inputs, params: this.#params, nodes: this.#nodes, outputs };
+  }
+
+  #define(ref: Ref, type: TensorType): Ref {
+    if (this.#types.has(ref)) internal(`${ref} is defined twice in graph ${this.#name}`);
+    this.#types.set(ref, type);
+    return ref;
+  }
+}

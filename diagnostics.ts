@@ -1,0 +1,115 @@
+// The one gate for user errors: what is wrong, where, with the actual values, and one thing to do.
+// Every phase throws `UserError`; `render` draws it (with a caret when there is source text), `toJson` is for
+// machines. Our own bugs go through `internal()`, keep their stack and start with "internal:".
+
+/** A named text: a `.sr` file, or a piece of the standard library. */
+export interface Source {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** Half-open range `[start, end)` of UTF-16 offsets into `source.text`. */
+export interface Span {
+  readonly source: Source;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** 1-based position for people and for JSON; survives without the text (graph nodes carry one). */
+export interface Loc {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+export interface Diagnostic {
+  /** One line, lower case, no full stop: "residual adds tensors of different widths". */
+  readonly message: string;
+  readonly span?: Span;
+  /** Printed after the carets: "this gives (128, h, w)". */
+  readonly label?: string;
+  /** Facts with the actual values, one line each. */
+  readonly notes?: readonly string[];
+  /** The one thing to do. */
+  readonly help?: string;
+}
+
+/** At most this many errors of one phase are shown. */
+export const MAX_DIAGNOSTICS = 20;
+
+/** An error of the user's making. The CLI prints it without a stack and exits with code 2. */
+export class UserError extends Error {
+  readonly diagnostics: readonly Diagnostic[];
+
+  constructor(diagnostics: Diagnostic | readonly Diagnostic[]) {
+    const list = 'message' in diagnostics ? [diagnostics] : diagnostics;
+    super(list.map((d) => d.message).join('\n'));
+    this.name = 'UserError';
+    this.diagnostics = list;
+  }
+}
+
+/** Reports a user error: `fail("weights.pth: not a PyTorch file", { help: "…" })`. */
+export function fail(message: string, details: Omit<Diagnostic, 'message'> = {}): never {
+  throw new UserError({ message, ...details });
+}
+
+/** Reports a bug of ours. */
+export function internal(message: string): never {
+  throw new Error(`internal: ${message}`);
+}
+
+export function locate(span: Span): Loc {
+  const before = span.source.text.slice(0, span.start);
+  const lineStart = before.lastIndexOf('\n') + 1;
+  return { file: span.source.name, line: before.split('\n').length, column: span.start - lineStart + 1 };
+}
+
+export function printLoc(loc: Loc): string {
+  return `${loc.file}:${loc.line}:${loc.column}`;
+}
+
+/** The errors as people read them; carets under the offending text where there is a span. */
+export function render(error: UserError): string {
+  const shown = error.diagnostics.slice(0, MAX_DIAGNOSTICS).map(renderOne);
+  const hidden = error.diagnostics.length - shown.length;
+  if (hidden > 0) shown.push(`… and ${hidden} more error${hidden > 1 ? 's' : ''}`);
+  return `${shown.join('\n\n')}\n`;
+}
+
+/** The same for machines: positions are 1-based. */
+export function toJson(error: UserError): object {
+  return {
+    errors: error.diagnostics.map(({ message, span, label, notes, help }) => ({
+      message,
+      ...(span && locate(span)),
+      ...(span && { length: span.end - span.start }),
+      ...(label && { label }),
+      ...(notes?.length && { notes }),
+      ...(help && { help }),
+    })),
+  };
+}
+
+function renderOne({ message, span, label, notes = [], help }: Diagnostic): string {
+  const lines = [`error: ${message}`];
+  let margin = '  ';
+  if (span) {
+    const loc = locate(span);
+    const text = span.source.text.split('\n')[loc.line - 1] ?? '';
+    const number = String(loc.line);
+    margin = ' '.repeat(number.length);
+    const width = Math.max(1, Math.min(span.end - span.start, text.length - loc.column + 1));
+    const indent = text.slice(0, loc.column - 1).replace(/[^\t]/g, ' ');
+    lines.push(
+      `${margin} --> ${printLoc(loc)}`,
+      `${margin} |`,
+      `${number} | ${text}`,
+      `${margin} | ${indent}${'^'.repeat(width)}${label ? ` ${label}` : ''}`,
+    );
+    margin += ' ';
+  }
+  for (const note of notes) lines.push(`${margin}= ${note}`);
+  if (help) lines.push(`${margin}= help: ${help}`);
+  return lines.join('\n');
+}

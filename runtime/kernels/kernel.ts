@@ -1,0 +1,54 @@
+// What a kernel family takes and gives. A family is a pure function from a spec to WGSL text and launch data;
+// it knows layouts and arithmetic, never graphs or devices.
+//
+// Text conventions: `@group(0) @binding(0) var<uniform> u: Uniforms` holds u32 words; storage bindings follow from
+// 1. Operands that share a buffer share a binding ("slot"), because WebGPU forbids one buffer bound both `read` and
+// `read_write` in a dispatch, even for disjoint ranges (a dense block reads and writes one buffer).
+
+import type { Dim } from '../dims.js';
+import type { Access, Axis, DType } from '../plan.js';
+
+/** A channels-last tensor as a kernel sees it: `channels` from `offset` in pixels of `stride` elements. */
+export interface View {
+  /** Index of the storage binding, from 0 (WGSL binding = slot + 1). */
+  readonly slot: number;
+  readonly dtype: DType;
+  readonly dims: readonly [n: Dim, h: Dim, w: Dim];
+  readonly channels: number;
+  readonly stride: number;
+  readonly offset: number;
+}
+
+/** A per-channel constant vector (bias, prelu slope), zero-padded to a multiple of 4. */
+export interface Vector {
+  readonly slot: number;
+  readonly dtype: DType;
+}
+
+/** An operand of a pointwise step: another tensor of the output's shape, or one value per channel. */
+export type PointwiseOperand = { readonly tensor: View } | { readonly vector: Vector };
+
+/** One pointwise step applied to the value `v` in registers: a row of pointwise.ts, its constant, its operand. */
+export interface PointwiseStep {
+  readonly op: string;
+  readonly attr?: number;
+  readonly operand?: PointwiseOperand;
+  /** The value in registers is the operation's second argument: `sub` then gives operand - v. */
+  readonly swapped?: boolean;
+}
+
+/** A kernel ready to be launched. */
+export interface KernelCall {
+  /** Short and readable: `conv3x3_64_32_direct`. */
+  readonly name: string;
+  readonly wgsl: string;
+  readonly bindings: readonly Access[];
+  readonly features: readonly string[];
+  readonly subgroupSize?: number;
+  readonly uniforms: readonly Dim[];
+  readonly workgroups: readonly [Axis, Axis, Axis];
+}
+
+export function roundUp(value: number, multiple: number): number {
+  return Math.ceil(value / multiple) * multiple;
+}
