@@ -63,8 +63,8 @@ export type ConstantExpr =
 
 /** How a constant lies in memory. */
 export type Packing =
-  /** `[C]` vector padded with zeros to `length`. */
-  | { readonly kind: 'vector'; readonly length: number }
+  /** `[P·C]` vector as P phases (default 1) of C values, each padded with zeros to `length`. */
+  | { readonly kind: 'vector'; readonly length: number; readonly phases?: number }
   /**
    * Conv weights OIHW (after any phase split: P·O,I,H,W with P phases) as `[P][H*W][I/4][O][4 of I]`,
    * I and O padded with zeros to `inputs` and `outputs`.

@@ -23,6 +23,8 @@ export interface View {
 export interface Vector {
   readonly slot: number;
   readonly dtype: DType;
+  /** One padded vector per phase of a phased conv, in the order of the phases. */
+  readonly phased?: boolean;
 }
 
 /** An operand of a pointwise step: another tensor of the output's shape, or one value per channel. */
