@@ -1,0 +1,34 @@
+// Convolution with a fused epilogue, in two variants: `direct` for GPUs, `subgroup` for software Vulkan. Phases make
+// the two upsampling fusions: a pixel shuffle as the store of its conv, and nearest-x2 + 3x3 as four 2x2 convs.
+
+import type { DType, Packing } from '../plan.js';
+import { conv2dDirect } from './conv2d_direct.js';
+import type { KernelCall, PointwiseStep, View } from './kernel.js';
+import { roundUp } from './kernel.js';
+
+export interface Conv2dSpec {
+  readonly x: View;
+  /** With phases: the big tensor; `channels` are the outputs of one phase. May share its slot with `x`. */
+  readonly y: View;
+  /** Packed as `convPacking` says. */
+  readonly weight: { readonly slot: number; readonly dtype: DType };
+  readonly kernel: readonly [height: number, width: number];
+  readonly stride: number;
+  readonly pad: number;
+  /** 1, or r*r: phase p = i*r + j has its own weights and stores pixel (y, x) at (r*y + i, r*x + j). */
+  readonly phases: number;
+  /** 1: phase (i, j) pads `pad - i` rows above and `pad - j` columns to the left. */
+  readonly phaseShift: 0 | 1;
+  readonly epilogue: readonly PointwiseStep[];
+  readonly variant: 'direct' | 'subgroup';
+  readonly subgroupSize?: number;
+}
+
+export function conv2d(spec: Conv2dSpec): KernelCall {
+  return conv2dDirect(spec);
+}
+
+/** How the weights of a conv from `inputs` to `phases * outputs` channels must be packed. */
+export function convPacking(inputs: number, outputs: number, phases: number): Packing {
+  return { kind: 'conv', inputs: roundUp(inputs, 4), outputs: roundUp(outputs, 4), phases };
+}

@@ -1,0 +1,163 @@
+// Kernels that move and resample: each output element is a small fixed expression over elements of one input. They
+// share one skeleton, in which consecutive invocations take consecutive channel groups and then columns, so that
+// whole pixels are loaded and stored contiguously; each op adds the lines that make `value`.
+
+import { mulDim } from '../dims.js';
+import { putFunction } from './epilogue.js';
+import type { KernelCall, PointwiseStep, View } from './kernel.js';
+import { roundUp } from './kernel.js';
+import { assemble, elementIndex, literal, load, reads, stepUses, type Width, writes } from './text.js';
+
+export interface GatherSpec {
+  readonly x: View;
+  readonly y: View;
+  readonly epilogue?: readonly PointwiseStep[];
+}
+
+const WORKGROUP = { x: 64, y: 2 };
+
+/** Copies channels to channels; the offsets need not be aligned, so that it can make any concat and slice. */
+export function copy(spec: GatherSpec): KernelCall {
+  const aligned = spec.x.offset % 4 === 0 && spec.y.offset % 4 === 0;
+  // The padding of an unaligned range ends at the next multiple of 4 of the buffer, not of the range.
+  const channel = aligned ? 'group' : `min(group, ${spec.x.channels - 1}u)`;
+  return gather(
+    `copy_${spec.x.channels}`,
+    spec,
+    [`let value = x_at(image, row, column, ${channel});`],
+    aligned ? 4 : 1,
+    aligned ? 4 : 1,
+  );
+}
+
+export function upsampleNearest({ factor, ...spec }: GatherSpec & { factor: number }): KernelCall {
+  return gather(`nearest${factor}_${spec.x.channels}`, spec, [
+    `let value = x_at(image, row / ${factor}u, column / ${factor}u, group);`,
+  ]);
+}
+
+/** `align_corners = false`: pixel centre (o + 1/2) / factor - 1/2, clamped at the border; in units of 1 / (2 factor). */
+export function upsampleBilinear({ factor, ...spec }: GatherSpec & { factor: number }): KernelCall {
+  const unit = `${2 * factor}u`;
+  const along = (axis: string, out: string, size: string): string[] => [
+    `let at_${axis} = u32(max(i32(2u * ${out} + 1u) - ${factor}, 0));`,
+    `let low_${axis} = at_${axis} / ${unit}; let high_${axis} = min(low_${axis} + 1u, ${size} - 1u);`,
+    `let t_${axis} = f32(at_${axis} % ${unit}) / ${2 * factor};`,
+  ];
+  return gather(`bilinear${factor}_${spec.x.channels}`, spec, [
+    ...along('y', 'row', 'u.x_h'),
+    ...along('x', 'column', 'u.x_w'),
+    'let top = mix(x_at(image, low_y, low_x, group), x_at(image, low_y, high_x, group), Value(t_x));',
+    'let bottom = mix(x_at(image, high_y, low_x, group), x_at(image, high_y, high_x, group), Value(t_x));',
+    'let value = mix(top, bottom, Value(t_y));',
+  ]);
+}
+
+interface PoolSpec extends GatherSpec {
+  readonly size: number;
+  readonly stride: number;
+}
+
+export function maxPool(spec: PoolSpec): KernelCall {
+  return pool('maxpool', spec, 'x_at(image, top, left, group)', (value, x) => `max(${value}, ${x})`, 1);
+}
+
+export function avgPool(spec: PoolSpec): KernelCall {
+  return pool('avgpool', spec, 'Value()', (value, x) => `${value} + ${x}`, 1 / spec.size ** 2);
+}
+
+/** The neighbour below (h) or to the right (w) minus the pixel; `y` is one row or column shorter. */
+export function forwardDifference({ axis, ...spec }: GatherSpec & { axis: 'h' | 'w' }): KernelCall {
+  const next = axis === 'h' ? 'row + 1u, column' : 'row, column + 1u';
+  return gather(`difference_${axis}_${spec.x.channels}`, spec, [
+    `let value = x_at(image, ${next}, group) - x_at(image, row, column, group);`,
+  ]);
+}
+
+/** Channel c*r*r + i*r + j of pixel (y, x) becomes channel c of pixel (r*y + i, r*x + j). */
+export function pixelShuffle({ factor: r, ...spec }: GatherSpec & { factor: number }): KernelCall {
+  const last = spec.y.channels - 1;
+  return gather(
+    `shuffle${r}_${spec.x.channels}`,
+    spec,
+    [
+      `let phase = row % ${r}u * ${r}u + column % ${r}u;`,
+      'var value: vec4<f32>;',
+      'for (var lane = 0u; lane < 4u; lane++) {',
+      `let channel = min(group * 4u + lane, ${last}u) * ${r * r}u + phase;`,
+      `value[lane] = x_at(image, row / ${r}u, column / ${r}u, channel);`,
+      '}',
+    ],
+    1,
+  );
+}
+
+/** The inverse of the pixel shuffle. */
+export function pixelUnshuffle({ factor: r, ...spec }: GatherSpec & { factor: number }): KernelCall {
+  const last = spec.y.channels - 1;
+  return gather(
+    `unshuffle${r}_${spec.x.channels}`,
+    spec,
+    [
+      'var value: vec4<f32>;',
+      'for (var lane = 0u; lane < 4u; lane++) {',
+      `let channel = min(group * 4u + lane, ${last}u); let phase = channel % ${r * r}u;`,
+      `value[lane] = x_at(image, row * ${r}u + phase / ${r}u, column * ${r}u + phase % ${r}u, channel / ${r * r}u);`,
+      '}',
+    ],
+    1,
+  );
+}
+
+function pool(
+  kind: string,
+  { size, stride, ...spec }: PoolSpec,
+  first: string,
+  combine: (value: string, x: string) => string,
+  scale: number,
+): KernelCall {
+  return gather(`${kind}${size}s${stride}_${spec.x.channels}`, spec, [
+    `let top = row * ${stride}u; let left = column * ${stride}u;`,
+    `var value = ${first};`,
+    `for (var i = 0u; i < ${size}u; i++) { for (var j = 0u; j < ${size}u; j++) {`,
+    `value = ${combine('value', 'x_at(image, top + i, left + j, group)')};`,
+    '} }',
+    ...(scale === 1 ? [] : [`value *= ${literal(scale)};`]),
+  ]);
+}
+
+/** `lines` declare `value` for `group` of pixel (`row`, `column`) of `image`. */
+export function gather(
+  name: string,
+  { x, y, epilogue = [] }: GatherSpec,
+  lines: readonly string[],
+  xWidth: Width = 4,
+  yWidth: Width = 4,
+): KernelCall {
+  const groups = (roundUp(y.offset + y.channels, 4) - y.offset) / yWidth;
+  const xIndex = elementIndex(x, xWidth, '(image * u.x_h + row) * u.x_w + column', 'element');
+  return assemble({
+    name,
+    uniforms: { x_h: x.dims[1], x_w: x.dims[2], y_h: y.dims[1], y_w: y.dims[2] },
+    uses: [reads(x, xWidth), writes(y, yWidth), ...stepUses(epilogue, yWidth)],
+    width: yWidth,
+    body: [
+      `fn x_at(image: u32, row: u32, column: u32, element: u32) -> ${xWidth === 4 ? 'vec4<f32>' : 'f32'} {`,
+      `return ${load(x, xWidth, xIndex)};`,
+      '}',
+      ...putFunction(y, epilogue, yWidth),
+      `@compute @workgroup_size(${WORKGROUP.x}, ${WORKGROUP.y})`,
+      'fn main(@builtin(global_invocation_id) id: vec3<u32>) {',
+      `let column = id.x / ${groups}u; let group = id.x % ${groups}u; let row = id.y; let image = id.z;`,
+      'if (column >= u.y_w || row >= u.y_h) { return; }',
+      ...lines,
+      'put((image * u.y_h + row) * u.y_w + column, group, 0u, value);',
+      '}',
+    ],
+    workgroups: [
+      [{ dim: mulDim(y.dims[2], groups), per: WORKGROUP.x }],
+      [{ dim: y.dims[1], per: WORKGROUP.y }],
+      [{ dim: y.dims[0], per: 1 }],
+    ],
+  });
+}

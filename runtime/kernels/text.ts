@@ -1,0 +1,123 @@
+// Assembles a KernelCall from its parts: the WGSL header (features, uniform words, storage bindings) follows from the
+// operands, so no family writes a declaration by hand and a slot shared by several operands is declared once.
+
+import { internal } from '../../diagnostics.js';
+import type { Dim } from '../dims.js';
+import type { Access, Axis, DType } from '../plan.js';
+import type { KernelCall, PointwiseStep, View } from './kernel.js';
+
+/** How many channels one element of a storage array holds, and the type `Value` that expressions work on. */
+export type Width = 1 | 4;
+
+/** One use of a storage binding; uses of a slot are merged. */
+export interface Use {
+  readonly slot: number;
+  readonly dtype: DType;
+  readonly access: Access;
+  readonly width: Width;
+}
+
+export interface KernelText {
+  readonly name: string;
+  /** Words of the uniform block, `u.<name>`. */
+  readonly uniforms: Readonly<Record<string, Dim>>;
+  readonly uses: readonly Use[];
+  /** What `Value` stands for. */
+  readonly width: Width;
+  readonly body: readonly string[];
+  readonly workgroups: readonly [Axis, Axis, Axis];
+  /** Set when the body uses subgroup operations and relies on this size. */
+  readonly subgroupSize?: number;
+}
+
+export function assemble(text: KernelText): KernelCall {
+  const slots = mergeSlots(text.uses);
+  const half = slots.some((slot) => slot.dtype === 'f16');
+  const subgroups = text.subgroupSize !== undefined;
+  const wgsl = [
+    ...(half ? ['enable f16;'] : []),
+    ...(subgroups ? ['enable subgroups;'] : []),
+    `alias Value = ${text.width === 4 ? 'vec4<f32>' : 'f32'};`,
+    `struct Uniforms { ${Object.keys(text.uniforms)
+      .map((name) => `${name}: u32`)
+      .join(', ')} }`,
+    '@group(0) @binding(0) var<uniform> u: Uniforms;',
+    ...slots.map(
+      ({ slot, access, width, dtype }) =>
+        `@group(0) @binding(${slot + 1}) var<storage, ${access}> s${slot}: array<${elementType(width, dtype)}>;`,
+    ),
+    ...text.body,
+    '',
+  ].join('\n');
+  return {
+    name: text.name,
+    wgsl,
+    bindings: slots.map((slot) => slot.access),
+    features: [...(half ? ['shader-f16'] : []), ...(subgroups ? ['subgroups'] : [])],
+    ...(subgroups && { subgroupSize: text.subgroupSize }),
+    uniforms: Object.values(text.uniforms),
+    workgroups: text.workgroups,
+  };
+}
+
+export function reads(operand: { slot: number; dtype: DType }, width: Width = 4): Use {
+  return { slot: operand.slot, dtype: operand.dtype, access: 'read', width };
+}
+
+export function writes(operand: { slot: number; dtype: DType }, width: Width = 4): Use {
+  return { slot: operand.slot, dtype: operand.dtype, access: 'read_write', width };
+}
+
+/** The operands of an epilogue. */
+export function stepUses(steps: readonly PointwiseStep[], width: Width = 4): Use[] {
+  return steps.flatMap(({ operand }) =>
+    operand ? [reads('tensor' in operand ? operand.tensor : operand.vector, width)] : [],
+  );
+}
+
+/** Loads an element as f32. */
+export function load(operand: { slot: number }, width: Width, index: string): string {
+  return `${elementType(width, 'f32')}(s${operand.slot}[${index}])`;
+}
+
+/** Stores an f32 element. */
+export function store(view: View, width: Width, index: string, value: string): string {
+  return `s${view.slot}[${index}] = ${elementType(width, view.dtype)}(${value});`;
+}
+
+/** Index of the element that holds group `group` (of `width` channels) of pixel `pixel`. */
+export function elementIndex(view: View, width: Width, pixel: string, group: string): string {
+  if (view.stride % width !== 0 || view.offset % width !== 0) {
+    internal(
+      `slot ${view.slot}: stride ${view.stride} and offset ${view.offset} are not multiples of ${width}`,
+    );
+  }
+  return `(${pixel}) * ${view.stride / width}u + ${view.offset / width}u + ${group}`;
+}
+
+/** A number as a WGSL f32 literal. */
+export function literal(value: number): string {
+  if (!Number.isFinite(Math.fround(value))) internal(`${value} is not an f32 constant`);
+  return value < 0 ? `(${value}f)` : `${value}f`;
+}
+
+export function groupsOf(channels: number): number {
+  return Math.ceil(channels / 4);
+}
+
+function elementType(width: Width, dtype: DType): string {
+  return width === 4 ? `vec4<${dtype}>` : dtype;
+}
+
+function mergeSlots(uses: readonly Use[]): Use[] {
+  const slots: Use[] = [];
+  for (const use of uses) {
+    const known = slots[use.slot];
+    if (known && (known.dtype !== use.dtype || known.width !== use.width)) {
+      internal(`slot ${use.slot} is used with two element types`);
+    }
+    slots[use.slot] = known?.access === 'read_write' ? known : use;
+  }
+  for (let slot = 0; slot < slots.length; slot++) if (!slots[slot]) internal(`slot ${slot} has no operand`);
+  return slots;
+}
