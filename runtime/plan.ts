@@ -54,6 +54,7 @@ export interface PlanConstant {
 /** Small arithmetic on parameters (batch-norm folding, phase weights); `op` is a row of runtime/constants.ts. */
 export type ConstantExpr =
   | { readonly param: string; readonly shape: readonly number[] }
+  | { readonly values: readonly number[]; readonly shape: readonly number[] }
   | {
       readonly op: string;
       readonly attrs: Readonly<Record<string, number>>;

@@ -1,7 +1,10 @@
 // One op, one record: everything the compiler must know of an operation stands together, and the type makes an
 // omission a compile error. Adding an op means adding a record to one of the families beside this file.
 
+import type { KernelCall, PointwiseStep, Vector, View } from '../../runtime/kernels/kernel.js';
+import type { Packing, Reach } from '../../runtime/plan.js';
 import type { Attrs, Node, Ref, TensorType } from '../graph.js';
+import type { Target } from '../target.js';
 import type { Tensor } from '../tensor.js';
 
 /** Thrown by shape rules; the dsl turns it into a diagnostic at the statement that caused it. */
@@ -22,19 +25,19 @@ export interface Op {
   /** The value in plain loops: the meaning that every kernel is tested against. Accumulates in f64. */
   reference(inputs: readonly Tensor[], attrs: Attrs, shape: readonly number[]): Tensor;
   /**
-   * The gradient of each operand as graph nodes (undefined: none flows there), or 'nodiff' where the op has none:
-   * it is made by passes that run after differentiation, or is itself only ever part of a backward pass.
+   * The gradient of each operand as graph nodes (undefined: none flows there), or 'nodiff' where the op has none
+   * because it only appears after differentiation.
    */
   readonly gradient: GradientRule | 'nodiff';
   /** Multiply-accumulates per element of the result. */
   macs(inputs: readonly TensorType[], attrs: Attrs): number;
-  /** How far the result looks into its spatial operands (see `Reach` of the plan). */
-  reach(attrs: Attrs): { readonly mul: number; readonly div: number; readonly add: number };
+  /** How far the result looks into its spatial operands. */
+  reach(inputs: readonly TensorType[], attrs: Attrs): Reach;
   /**
-   * `device`: a kernel family runs it (lower.ts has the launch); `constant`: it is evaluated once when weights are
-   * loaded, because its operands are parameters; `either`: both.
+   * Which kernel runs it. 'load': its operands are parameters and runtime/constants.ts evaluates it once when
+   * weights are loaded. 'reference': it has no kernel yet and only the CPU reference runs it.
    */
-  readonly runs: 'device' | 'constant' | 'either';
+  readonly launch: Launch | 'load' | 'reference';
   /** Small concrete cases for the loop over the registry: the tests need no knowledge of the op. */
   readonly samples: readonly Sample[];
 }
@@ -42,6 +45,8 @@ export interface Op {
 export interface Sample {
   readonly inputs: readonly (readonly number[])[];
   readonly attrs?: Attrs;
+  /** The operands must be positive (log, sqrt, …). */
+  readonly positive?: boolean;
 }
 
 export interface GradientContext {
@@ -55,3 +60,42 @@ export interface GradientContext {
 }
 
 export type GradientRule = (context: GradientContext) => readonly (Ref | undefined)[];
+
+/** What a record sees when its node becomes a step of the plan. */
+export interface LaunchContext {
+  readonly node: Node;
+  readonly target: Target;
+  readonly types: readonly TensorType[];
+  /** Where the result goes. */
+  readonly y: View;
+  /** The activation operand `i`. */
+  view(i: number): View;
+  /** The parameter operand `i`, packed. */
+  constant(i: number, packing: Packing): Vector;
+  /** The node's `epilogue` attribute as the kernels take it. */
+  epilogue(): readonly PointwiseStep[];
+}
+
+export type Launch = (context: LaunchContext) => KernelCall;
+
+/** The reach of an op that looks at a pixel only. */
+export const POINTWISE_REACH: Reach = { mul: 1, div: 1, add: 0 };
+
+/** The reach of an op that looks at the whole image: no tile smaller than the image is exact. */
+export const GLOBAL_REACH: Reach = { mul: 1, div: 1, add: 2 ** 30 };
+
+/** Reads a numeric attribute; a missing one is our bug. */
+export function num(attrs: Attrs, name: string): number {
+  const value = attrs[name];
+  if (typeof value !== 'number') throw new Error(`internal: attribute "${name}" is missing`);
+  return value;
+}
+
+/** A concrete NCHW extent of a reference tensor. */
+export function nchw(shape: readonly number[]): [n: number, c: number, h: number, w: number] {
+  const [n, c, h, w] = shape;
+  if (shape.length !== 4 || n === undefined || c === undefined || h === undefined || w === undefined) {
+    throw new Error(`internal: expected an NCHW tensor, got [${shape.join(',')}]`);
+  }
+  return [n, c, h, w];
+}

@@ -1,0 +1,269 @@
+// Convolution and its two gradients. Weights are OIHW, padding is zero on all sides, no dilation, one group.
+//
+// `phases` > 1 (r*r) is a conv whose result is interleaved: phase p = r*i + j has its own weights (rows p*O … of
+// the weight tensor) and makes the pixels (r*y + i, r*x + j). Two passes use it: a pixel shuffle as the store of the
+// conv before it (shift 0), and nearest-x2 followed by a 3x3 conv as four 2x2 convs on the small image (shift 1:
+// phase (i, j) is padded by pad - i above and pad - j to the left).
+
+import { internal } from '../../diagnostics.js';
+import { addDim, type Dim, divDim, isSymbolic, mulDim, parseDim, printDim } from '../../runtime/dims.js';
+import { conv2d } from '../../runtime/kernels/conv2d.js';
+import { roundUp } from '../../runtime/kernels/kernel.js';
+import type { Attrs, TensorType } from '../graph.js';
+import { type Tensor, zeros } from '../tensor.js';
+import { applyEpilogue } from './epilogue.js';
+import { nchw, num, type Op, ShapeError } from './op.js';
+import { image, printImage, printType } from './types.js';
+
+interface ConvAttrs {
+  readonly stride: number;
+  readonly pad: number;
+  /** Interleave factor: phases = r * r. */
+  readonly r: number;
+  readonly shift: number;
+}
+
+function convAttrs(attrs: Attrs): ConvAttrs {
+  return {
+    stride: num(attrs, 'stride'),
+    pad: num(attrs, 'pad'),
+    r: Math.sqrt(Number(attrs.phases ?? 1)),
+    shift: Number(attrs.shift ?? 0),
+  };
+}
+
+function kernelOf(w: TensorType | undefined): [o: number, i: number, kh: number, kw: number] {
+  const shape = w?.shape ?? [];
+  if (shape.length !== 4 || shape.some(isSymbolic))
+    internal(`conv weights must be OIHW, got ${w && printType(w)}`);
+  return shape as [number, number, number, number];
+}
+
+/** `(dim + 2*pad - k) / stride + 1`, for every admissible size of a symbolic `dim`. */
+function outputDim(dim: Dim, k: number, { stride, pad, shift }: ConvAttrs): Dim {
+  const span = 2 * pad - k - shift;
+  const size = isSymbolic(dim)
+    ? divDim(addDim(dim, floorTo(span + stride, stride)), stride)
+    : Math.floor((dim + span) / stride) + 1;
+  if (size === undefined) {
+    throw new ShapeError(`a stride of ${stride} does not divide ${printDim(dim)}`);
+  }
+  if (typeof size === 'number' && size < 1) {
+    throw new ShapeError(`a ${k}-wide kernel does not fit ${printDim(dim)} pixels with padding ${pad}`);
+  }
+  return size;
+}
+
+function floorTo(value: number, multiple: number): number {
+  return Math.floor(value / multiple) * multiple;
+}
+
+const conv2dOp: Op = {
+  name: 'conv2d',
+  shape([x, w], attrs) {
+    const a = convAttrs(attrs);
+    const { n, c, h, w: width } = image(x, 'conv');
+    const [o, i, kh, kw] = kernelOf(w);
+    if (i !== c) throw new ShapeError(`conv weights for ${i} channels meet ${printImage(x!)}`);
+    const { r } = a;
+    return { shape: [n, o / (r * r), mulDim(outputDim(h, kh, a), r), mulDim(outputDim(width, kw, a), r)] };
+  },
+  reference(inputs, attrs, shape) {
+    const [x, w] = inputs as [Tensor, Tensor];
+    const y = zeros(shape);
+    forEachTap(x, w, y, attrs, (xi, wi, yi) => {
+      y.data[yi]! += x.data[xi]! * w.data[wi]!;
+    });
+    return applyEpilogue(y, inputs, attrs);
+  },
+  gradient({ node, dy, wants, emit, type }) {
+    const [x, w] = node.inputs as [string, string];
+    if (node.attrs.epilogue || node.attrs.phases) internal('differentiate the unfused graph');
+    const extent = (ref: string, from: number) => type(ref).shape.slice(from).map(printDim);
+    return [
+      wants(0) ? emit('conv2d_dgrad', [dy, w], { ...node.attrs, size: extent(x, 2) }) : undefined,
+      wants(1)
+        ? emit('conv2d_wgrad', [x, dy], { ...node.attrs, kernel: type(w).shape.slice(2) as number[] })
+        : undefined,
+    ];
+  },
+  macs([, w], attrs) {
+    const [, i, kh, kw] = kernelOf(w);
+    void attrs;
+    return i * kh * kw;
+  },
+  reach([, w], attrs) {
+    const { stride, pad, r, shift } = convAttrs(attrs);
+    const [, , kh, kw] = kernelOf(w);
+    const right = Math.max(kh, kw) - stride - (pad - shift * (r - 1));
+    return { mul: stride, div: r, add: Math.max(pad, right, 0) };
+  },
+  launch(context) {
+    const { node, types, target } = context;
+    const { stride, pad, r, shift } = convAttrs(node.attrs);
+    const [o, i, kh, kw] = kernelOf(types[1]);
+    const phases = r * r;
+    const packing = {
+      kind: 'conv',
+      inputs: roundUp(i, 4),
+      outputs: roundUp(o / phases, 4),
+      phases,
+    } as const;
+    const x = context.view(0);
+    const subgroup = target.software && target.subgroupSize !== undefined;
+    return conv2d({
+      x,
+      y: context.y,
+      weight: context.constant(1, packing),
+      kernel: [kh, kw],
+      stride,
+      pad,
+      phases,
+      phaseShift: shift === 1 ? 1 : 0,
+      epilogue: context.epilogue(),
+      ...(subgroup ? { variant: 'subgroup', subgroupSize: target.subgroupSize! } : { variant: 'direct' }),
+    });
+  },
+  samples: [
+    {
+      inputs: [
+        [2, 3, 5, 4],
+        [2, 3, 3, 3],
+      ],
+      attrs: { stride: 1, pad: 1 },
+    },
+    {
+      inputs: [
+        [1, 2, 7, 6],
+        [3, 2, 4, 4],
+      ],
+      attrs: { stride: 2, pad: 1 },
+    },
+    {
+      inputs: [
+        [1, 2, 3, 3],
+        [4, 2, 3, 3],
+      ],
+      attrs: { stride: 1, pad: 0 },
+    },
+    {
+      inputs: [
+        [1, 1, 4, 4],
+        [2, 1, 2, 3],
+      ],
+      attrs: { stride: 3, pad: 1 },
+    },
+  ],
+};
+
+/** Gradient of a conv with respect to its input, whose spatial `size` (as printed dims) the stride does not determine. */
+const conv2dDgradOp: Op = {
+  name: 'conv2d_dgrad',
+  shape([dy, w], attrs) {
+    const { n } = image(dy, 'conv2d_dgrad');
+    return { shape: [n, kernelOf(w)[1], ...sizeAttr(attrs)] };
+  },
+  reference(inputs, attrs, shape) {
+    const [dy, w] = inputs as [Tensor, Tensor];
+    const dx = zeros(shape);
+    forEachTap(dx, w, dy, attrs, (xi, wi, yi) => {
+      dx.data[xi]! += dy.data[yi]! * w.data[wi]!;
+    });
+    return dx;
+  },
+  gradient: 'nodiff',
+  macs: ([, w]) => kernelOf(w)[0] * kernelOf(w)[2] * kernelOf(w)[3],
+  reach: ([, w]) => ({ mul: 1, div: 1, add: Math.max(kernelOf(w)[2], kernelOf(w)[3]) }),
+  launch: 'reference',
+  samples: [
+    {
+      inputs: [
+        [1, 2, 3, 3],
+        [2, 3, 3, 3],
+      ],
+      attrs: { stride: 1, pad: 1, size: ['3', '3'] },
+    },
+    {
+      inputs: [
+        [1, 3, 3, 3],
+        [3, 2, 4, 4],
+      ],
+      attrs: { stride: 2, pad: 1, size: ['7', '6'] },
+    },
+  ],
+};
+
+/** Gradient of a conv with respect to its weights; sums over batch and pixels. */
+const conv2dWgradOp: Op = {
+  name: 'conv2d_wgrad',
+  shape([x, dy], attrs) {
+    const kernel = attrs.kernel as readonly number[];
+    return { shape: [image(dy, 'conv2d_wgrad').c, image(x, 'conv2d_wgrad').c, ...kernel] };
+  },
+  reference(inputs, attrs, shape) {
+    const [x, dy] = inputs as [Tensor, Tensor];
+    const dw = zeros(shape);
+    forEachTap(x, dw, dy, attrs, (xi, wi, yi) => {
+      dw.data[wi]! += dy.data[yi]! * x.data[xi]!;
+    });
+    return dw;
+  },
+  gradient: 'nodiff',
+  macs: () => 0,
+  reach: () => ({ mul: 1, div: 1, add: 0 }),
+  launch: 'reference',
+  samples: [
+    {
+      inputs: [
+        [1, 2, 4, 4],
+        [1, 3, 4, 4],
+      ],
+      attrs: { stride: 1, pad: 1, kernel: [3, 3] },
+    },
+  ],
+};
+
+function sizeAttr(attrs: Attrs): Dim[] {
+  return (attrs.size as readonly string[]).map((text) => parseDim(text) ?? internal(`bad size ${text}`));
+}
+
+/** Visits every (input, weight, output) triple of a conv: the one loop nest behind the conv and both gradients. */
+function forEachTap(
+  x: Tensor,
+  w: Tensor,
+  y: Tensor,
+  attrs: Attrs,
+  visit: (xi: number, wi: number, yi: number) => void,
+): void {
+  const { stride, pad, r, shift } = convAttrs(attrs);
+  const [n, ci, xh, xw] = nchw(x.shape);
+  const [rows, , kh, kw] = nchw(w.shape);
+  const [, , yh, yw] = nchw(y.shape);
+  const co = rows / (r * r);
+  for (let b = 0; b < n; b++) {
+    for (let o = 0; o < co; o++) {
+      for (let oy = 0; oy < yh; oy++) {
+        for (let ox = 0; ox < yw; ox++) {
+          const yi = ((b * co + o) * yh + oy) * yw + ox;
+          const [i, j] = [oy % r, ox % r];
+          const top = Math.floor(oy / r) * stride - pad + shift * i;
+          const left = Math.floor(ox / r) * stride - pad + shift * j;
+          const row = (i * r + j) * co + o;
+          for (let c = 0; c < ci; c++) {
+            for (let ky = Math.max(0, -top); ky < Math.min(kh, xh - top); ky++) {
+              for (let kx = Math.max(0, -left); kx < Math.min(kw, xw - left); kx++) {
+                visit(
+                  ((b * ci + c) * xh + top + ky) * xw + left + kx,
+                  ((row * ci + c) * kh + ky) * kw + kx,
+                  yi,
+                );
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+export const convOps: readonly Op[] = [conv2dOp, conv2dDgradOp, conv2dWgradOp];

@@ -1,0 +1,83 @@
+// The epilogue: pointwise steps that a kernel applies to its result before storing it. In the graph it is an
+// attribute, a list of texts over the node's operands:
+//   lrelu(0.2)      a row with its constant
+//   add($3)         a row whose second operand is the node's operand 3 (a tensor, or one value per channel)
+//   sub($3, v)      the value in registers is the row's second operand: operand 3 minus the value
+
+import { internal } from '../../diagnostics.js';
+import { POINTWISE } from '../../runtime/kernels/pointwise.js';
+import type { Attrs, Node, TensorType } from '../graph.js';
+import { sizeOf, type Tensor } from '../tensor.js';
+import { nchw } from './op.js';
+import { applyRow, isPointwise, pointwiseAttr } from './pointwise.js';
+
+export interface EpilogueStep {
+  readonly op: string;
+  readonly attr?: number;
+  /** Index into the node's inputs. */
+  readonly operand?: number;
+  readonly swapped?: boolean;
+}
+
+export function printStep({ op, attr, operand, swapped }: EpilogueStep): string {
+  if (operand !== undefined) return swapped ? `${op}($${operand}, v)` : `${op}($${operand})`;
+  return attr === undefined ? op : `${op}(${attr})`;
+}
+
+export function parseStep(text: string): EpilogueStep {
+  const match = /^(\w+)(?:\((?:\$(\d+)(, v)?|([^$)]+))\))?$/.exec(text);
+  if (!match || !isPointwise(match[1]!)) return internal(`"${text}" is not an epilogue step`);
+  const [, op, operand, swapped, attr] = match;
+  return {
+    op: op!,
+    ...(attr !== undefined && { attr: Number(attr) }),
+    ...(operand !== undefined && { operand: Number(operand) }),
+    ...(swapped !== undefined && { swapped: true }),
+  };
+}
+
+/** The epilogue of a fused node; none when it has no such attribute. */
+export function epilogueOf(attrs: Attrs): EpilogueStep[] {
+  const texts = attrs.epilogue;
+  return Array.isArray(texts) ? texts.map((text) => parseStep(String(text))) : [];
+}
+
+/** A pointwise node as the one step it is. Its value in registers is operand 0. */
+export function stepOf(node: Node): EpilogueStep {
+  const attr = pointwiseAttr(node.op, node.attrs);
+  return {
+    op: node.op,
+    ...(attr !== undefined && { attr }),
+    ...(node.inputs.length === 2 && { operand: 1 }),
+  };
+}
+
+export function applyEpilogue(value: Tensor, inputs: readonly Tensor[], attrs: Attrs): Tensor {
+  return epilogueOf(attrs).reduce((v, { op, attr = 0, operand, swapped }) => {
+    const row = POINTWISE[op] ?? internal(`no pointwise row ${op}`);
+    const other = operand === undefined ? undefined : spreadPhases(inputs[operand]!, v.shape);
+    if (!swapped || !other) return applyRow(row, v, other, attr);
+    return applyRow(row, other, v, attr);
+  }, value);
+}
+
+/** A vector with values for every phase of a phased conv, `[P*C]`, as a tensor of the interleaved result's shape. */
+function spreadPhases(vector: Tensor, shape: readonly number[]): Tensor {
+  if (vector.shape.length !== 1 || vector.shape[0] === shape[1]) return vector;
+  const [, channels, height, width] = nchw(shape);
+  const r = Math.sqrt(vector.data.length / channels);
+  const data = Float64Array.from({ length: sizeOf(shape) }, (_, i) => {
+    const [x, y, c] = [
+      i % width,
+      Math.floor(i / width) % height,
+      Math.floor(i / (width * height)) % channels,
+    ];
+    return vector.data[((y % r) * r + (x % r)) * channels + c]!;
+  });
+  return { shape, data };
+}
+
+/** Operands of the epilogue that hold one value per channel. */
+export function isVector(type: TensorType): boolean {
+  return type.shape.length === 1;
+}

@@ -1,0 +1,24 @@
+// `map`: a chain of pointwise steps over operand 0 in one kernel. The fusion pass makes it from pointwise nodes that
+// no conv could take into its epilogue.
+
+import { map } from '../../runtime/kernels/map.js';
+import { applyEpilogue } from './epilogue.js';
+import { type Op, POINTWISE_REACH } from './op.js';
+
+const mapOp: Op = {
+  name: 'map',
+  shape: ([x]) => x!,
+  reference: (inputs, attrs) => applyEpilogue(inputs[0]!, inputs, attrs),
+  gradient: 'nodiff',
+  macs: () => 0,
+  reach: () => POINTWISE_REACH,
+  launch: (context) => map({ x: context.view(0), y: context.y, steps: context.epilogue() }),
+  samples: [
+    {
+      inputs: [[2, 3, 2, 2], [3], [2, 3, 2, 2]],
+      attrs: { epilogue: ['add($1)', 'lrelu(0.2)', 'sub($2, v)'] },
+    },
+  ],
+};
+
+export const mapOps: readonly Op[] = [mapOp];

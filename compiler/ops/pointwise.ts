@@ -1,0 +1,153 @@
+// Pointwise ops. What a row computes (WGSL and reference) is in runtime/kernels/pointwise.ts, because kernels apply
+// rows in their epilogues; here each row gets its gradient. The second operand of a binary row may be a tensor of
+// the same shape, one value per channel ([C]) or a scalar ([]); its gradient is then summed over what was broadcast.
+
+import { internal } from '../../diagnostics.js';
+import { map } from '../../runtime/kernels/map.js';
+import { POINTWISE, type PointwiseRow } from '../../runtime/kernels/pointwise.js';
+import type { Ref } from '../graph.js';
+import { sizeOf, type Tensor } from '../tensor.js';
+import { type GradientContext, type Op, POINTWISE_REACH, type Sample } from './op.js';
+import { broadcastOf, sameShape } from './types.js';
+
+/** Gradient rules see the operands `a` and `b`, the result `y` and its gradient `dy`, and emit graph ops. */
+interface Terms {
+  readonly a: Ref;
+  readonly b: Ref;
+  readonly y: Ref;
+  readonly dy: Ref;
+  readonly attr: Readonly<Record<string, number>>;
+  emit(op: string, inputs: readonly Ref[], attr?: number): Ref;
+}
+type Rule = (terms: Terms) => Ref;
+
+/** One rule per operand; an empty list: piecewise constant, no gradient flows. */
+const GRADIENTS: Readonly<Record<string, readonly Rule[]>> = {
+  neg: [({ dy, emit }) => emit('neg', [dy])],
+  abs: [({ a, dy, emit }) => emit('mul', [dy, emit('sign', [a])])],
+  sign: [],
+  step: [],
+  greater: [],
+  lrelu_mask: [],
+  prelu_mask: [],
+  detach: [],
+  relu: [({ y, dy, emit }) => emit('mul', [dy, emit('step', [y])])],
+  // Written in the output, which a fused conv keeps: a positive slope preserves the sign.
+  lrelu: [
+    ({ a, y, dy, attr, emit }) =>
+      emit('mul', [dy, emit('lrelu_mask', [attr.slope! > 0 ? y : a], attr.slope)]),
+  ],
+  sigmoid: [({ y, dy, emit }) => emit('mul', [dy, emit('sub', [y, emit('square', [y])])])],
+  tanh: [({ y, dy, emit }) => emit('mul', [dy, emit('offset', [emit('neg', [emit('square', [y])])], 1)])],
+  softplus: [({ a, dy, emit }) => emit('mul', [dy, emit('sigmoid', [a])])],
+  exp: [({ y, dy, emit }) => emit('mul', [dy, y])],
+  log: [({ a, dy, emit }) => emit('div', [dy, a])],
+  sqrt: [({ y, dy, emit }) => emit('div', [emit('scale', [dy], 0.5), y])],
+  rsqrt: [
+    ({ y, dy, emit }) => emit('mul', [emit('scale', [dy], -0.5), emit('mul', [y, emit('square', [y])])]),
+  ],
+  square: [({ a, dy, emit }) => emit('mul', [emit('scale', [dy], 2), a])],
+  scale: [({ dy, attr, emit }) => emit('scale', [dy], attr.by)],
+  offset: [({ dy }) => dy],
+  add: [({ dy }) => dy, ({ dy }) => dy],
+  sub: [({ dy }) => dy, ({ dy, emit }) => emit('neg', [dy])],
+  mul: [({ b, dy, emit }) => emit('mul', [dy, b]), ({ a, dy, emit }) => emit('mul', [dy, a])],
+  div: [
+    ({ b, dy, emit }) => emit('div', [dy, b]),
+    ({ b, y, dy, emit }) => emit('neg', [emit('div', [emit('mul', [dy, y]), b])]),
+  ],
+  maximum: [
+    ({ a, b, dy, emit }) => emit('mul', [dy, emit('greater', [a, b])]),
+    ({ a, b, dy, emit }) => emit('mul', [dy, emit('offset', [emit('neg', [emit('greater', [a, b])])], 1)]),
+  ],
+  minimum: [
+    ({ a, b, dy, emit }) => emit('mul', [dy, emit('offset', [emit('neg', [emit('greater', [a, b])])], 1)]),
+    ({ a, b, dy, emit }) => emit('mul', [dy, emit('greater', [a, b])]),
+  ],
+  prelu: [
+    ({ a, b, dy, emit }) => emit('mul', [dy, emit('prelu_mask', [a, b])]),
+    ({ a, dy, emit }) => emit('mul', [dy, emit('neg', [emit('relu', [emit('neg', [a])])])]),
+  ],
+};
+
+/** The gradient `g` of a broadcast operand, summed back to the operand's own shape. */
+function unbroadcast(context: GradientContext, g: Ref, operand: Ref): Ref {
+  const to = context.type(operand);
+  if (sameShape(context.type(g).shape, to.shape)) return g;
+  return context.emit('reduce_sum', [g], { keep: to.shape.length === 1 ? 'channel' : 'none' });
+}
+
+function record(name: string, row: PointwiseRow): Op {
+  const rules = GRADIENTS[name] ?? internal(`pointwise op ${name} has no gradient rule`);
+  return {
+    name,
+    shape([a, b]) {
+      if (!a || (row.arity === 2) !== (b !== undefined))
+        return internal(`${name} takes ${row.arity} operands`);
+      if (b) broadcastOf(a, b, name);
+      return a;
+    },
+    reference: ([a, b], attrs) => applyRow(row, a!, b, row.attr ? Number(attrs[row.attr]) : 0),
+    gradient: (context) =>
+      rules.map((rule, i) => {
+        if (!context.wants(i)) return undefined;
+        const { node, dy } = context;
+        const g = rule({
+          a: node.inputs[0]!,
+          b: node.inputs[1]!,
+          y: node.ref,
+          dy,
+          attr: node.attrs as Readonly<Record<string, number>>,
+          emit: (op, inputs, attr) => {
+            const key = POINTWISE[op]?.attr;
+            return context.emit(
+              op,
+              inputs,
+              key === undefined ? {} : { [key]: attr ?? internal(`${op} needs ${key}`) },
+            );
+          },
+        });
+        return unbroadcast(context, g, node.inputs[i]!);
+      }),
+    macs: () => 0,
+    reach: () => POINTWISE_REACH,
+    launch: (context) => map({ x: context.view(0), y: context.y, steps: context.epilogue() }),
+    samples: samplesOf(name, row),
+  };
+}
+
+function samplesOf(name: string, row: PointwiseRow): Sample[] {
+  const attrs = row.attr ? { [row.attr]: 0.3 } : {};
+  const positive = ['log', 'sqrt', 'rsqrt', 'div'].includes(name);
+  const image = [2, 3, 2, 2];
+  const seconds = row.arity === 1 ? [[]] : [[image], [[3]], [[]]];
+  return seconds.map((second) => ({ inputs: [image, ...second], attrs, positive }));
+}
+
+/** Applies a row to every element, broadcasting `b`. */
+export function applyRow(row: PointwiseRow, a: Tensor, b: Tensor | undefined, attr: number): Tensor {
+  const data = new Float64Array(a.data.length);
+  const index = b ? broadcastIndex(a.shape, b) : () => 0;
+  for (let i = 0; i < data.length; i++) data[i] = row.reference(a.data[i]!, b ? b.data[index(i)]! : 0, attr);
+  return { shape: a.shape, data };
+}
+
+function broadcastIndex(shape: readonly number[], b: Tensor): (i: number) => number {
+  if (b.shape.length === 0) return () => 0;
+  if (b.shape.length === shape.length) return (i) => i;
+  const plane = sizeOf(shape.slice(2));
+  const channels = shape[1]!;
+  return (i) => Math.floor(i / plane) % channels;
+}
+
+export function isPointwise(op: string): boolean {
+  return op in POINTWISE;
+}
+
+/** The numeric constant of a pointwise node (`slope` of lrelu, `by` of scale), where its row has one. */
+export function pointwiseAttr(op: string, attrs: Readonly<Record<string, unknown>>): number | undefined {
+  const key = POINTWISE[op]?.attr;
+  return key === undefined ? undefined : Number(attrs[key]);
+}
+
+export const pointwiseOps: readonly Op[] = Object.entries(POINTWISE).map(([name, row]) => record(name, row));

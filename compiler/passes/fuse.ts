@@ -1,0 +1,97 @@
+// Fusion: pointwise work moves into the epilogue of the conv that makes its operand (bias, activation, residual scale
+// and skip adds), a pixel shuffle into the conv's store, and what is left of pointwise chains into `map` kernels.
+
+import type { Attrs, Node, Ref } from '../graph.js';
+import { type EpilogueStep, epilogueOf, isVector, printStep } from '../ops/epilogue.js';
+import { isPointwise, pointwiseAttr } from '../ops/pointwise.js';
+import { sameShape } from '../ops/types.js';
+import type { Rule, RuleContext } from '../rewrite.js';
+
+/** A kernel may bind 8 storage buffers on every device; weights and result take two, the input one. */
+const MAX_EPILOGUE_OPERANDS = 5;
+
+/** A pointwise device node whose operand `at` becomes the value in registers. */
+function absorb(node: Node, at: number, into: Node, context: RuleContext): Ref | undefined {
+  const attr = pointwiseAttr(node.op, node.attrs);
+  const other = node.inputs[1 - at];
+  const inputs = [...into.inputs];
+  let step: EpilogueStep = { op: node.op, ...(attr !== undefined && { attr }) };
+  if (other !== undefined) {
+    const type = context.type(other);
+    if (!sameShape(type.shape, node.type.shape) && !(isVector(type) && context.isConstant(other)))
+      return undefined;
+    step = { ...step, operand: inputs.length, ...(at === 1 && { swapped: true }) };
+    inputs.push(other);
+  }
+  const head = into.op === 'conv2d' ? 2 : 1;
+  if (inputs.length - head > MAX_EPILOGUE_OPERANDS) return undefined;
+  const epilogue = [...epilogueOf(into.attrs), step].map(printStep);
+  return context.emit(into.op, inputs, { ...into.attrs, epilogue }, into.loc ?? node.loc);
+}
+
+/** The operand positions that can be the value in registers: one use, and of the result's own shape. */
+function candidates(node: Node, context: RuleContext): number[] {
+  return node.inputs.flatMap((ref, i) =>
+    context.usedOnce(ref) && sameShape(context.type(ref).shape, node.type.shape) ? [i] : [],
+  );
+}
+
+const intoConv: Rule = {
+  name: 'epilogue',
+  apply(node, context) {
+    if (!isPointwise(node.op) || node.inputs.every(context.isConstant)) return undefined;
+    // Of two convs the later one absorbs the add: the other's result is then an operand that already exists.
+    for (const at of candidates(node, context).toReversed()) {
+      const conv = context.def(node.inputs[at]!);
+      if (conv?.op !== 'conv2d') continue;
+      const fused = absorb(node, at, conv, context);
+      if (fused !== undefined) return fused;
+    }
+    return undefined;
+  },
+};
+
+/** A conv whose epilogue holds only per-channel steps stores its pixels shuffled. */
+const shuffleStore: Rule = {
+  name: 'shuffle-store',
+  apply(node, context) {
+    const conv = context.def(node.inputs[0] ?? '');
+    if (
+      node.op !== 'pixel_shuffle' ||
+      conv?.op !== 'conv2d' ||
+      conv.attrs.phases ||
+      !context.usedOnce(conv.ref)
+    ) {
+      return undefined;
+    }
+    const [x, w, ...operands] = conv.inputs as [Ref, Ref, ...Ref[]];
+    if (![w, ...operands].every(context.isConstant)) return undefined;
+    const attrs: Attrs = { factor: node.attrs.factor! };
+    const shuffled = [w, ...operands].map((ref) => context.emit('shuffle_rows', [ref], attrs, node.loc));
+    const factor = Number(node.attrs.factor);
+    return context.emit(
+      'conv2d',
+      [x, ...shuffled],
+      { ...conv.attrs, phases: factor * factor, shift: 0 },
+      conv.loc,
+    );
+  },
+};
+
+const startMap: Rule = {
+  name: 'map',
+  apply(node, context) {
+    if (!isPointwise(node.op) || node.inputs.every(context.isConstant)) return undefined;
+    for (const at of candidates(node, context).toReversed()) {
+      const chain = context.def(node.inputs[at]!);
+      if (chain?.op !== 'map') continue;
+      const fused = absorb(node, at, chain, context);
+      if (fused !== undefined) return fused;
+    }
+    const first: Node = { ...node, op: 'map', inputs: [node.inputs[0]!], attrs: {} };
+    return absorb(node, 0, first, context);
+  },
+};
+
+export const fuseConv: readonly Rule[] = [intoConv, shuffleStore];
+export const fuseMap: readonly Rule[] = [startMap];
