@@ -81,7 +81,7 @@ const conv2dOp: Op = {
     if (node.attrs.epilogue || node.attrs.phases) internal('differentiate the unfused graph');
     const extent = (ref: string, from: number) => type(ref).shape.slice(from).map(printDim);
     return [
-      wants(0) ? emit('conv2d_dgrad', [dy, w], { ...node.attrs, size: extent(x, 2) }) : undefined,
+      wants(0) ? emit('conv2d_dgrad', [dy, w], { ...node.attrs, extent: extent(x, 2) }) : undefined,
       wants(1)
         ? emit('conv2d_wgrad', [x, dy], { ...node.attrs, kernel: type(w).shape.slice(2) as number[] })
         : undefined,
@@ -156,12 +156,12 @@ const conv2dOp: Op = {
   ],
 };
 
-/** Gradient of a conv with respect to its input, whose spatial `size` (as printed dims) the stride does not determine. */
+/** Gradient of a conv with respect to its input, whose spatial `extent` (as printed dims) the stride does not determine. */
 const conv2dDgradOp: Op = {
   name: 'conv2d_dgrad',
   shape([dy, w], attrs) {
     const { n } = image(dy, 'conv2d_dgrad');
-    return { shape: [n, kernelOf(w)[1], ...sizeAttr(attrs)] };
+    return { shape: [n, kernelOf(w)[1], ...extentAttr(attrs)] };
   },
   reference(inputs, attrs, shape) {
     const [dy, w] = inputs as [Tensor, Tensor];
@@ -181,14 +181,14 @@ const conv2dDgradOp: Op = {
         [1, 2, 3, 3],
         [2, 3, 3, 3],
       ],
-      attrs: { stride: 1, pad: 1, size: ['3', '3'] },
+      attrs: { stride: 1, pad: 1, extent: ['3', '3'] },
     },
     {
       inputs: [
         [1, 3, 3, 3],
         [3, 2, 4, 4],
       ],
-      attrs: { stride: 2, pad: 1, size: ['7', '6'] },
+      attrs: { stride: 2, pad: 1, extent: ['7', '6'] },
     },
   ],
 };
@@ -223,8 +223,8 @@ const conv2dWgradOp: Op = {
   ],
 };
 
-function sizeAttr(attrs: Attrs): Dim[] {
-  return (attrs.size as readonly string[]).map((text) => parseDim(text) ?? internal(`bad size ${text}`));
+function extentAttr(attrs: Attrs): Dim[] {
+  return (attrs.extent as readonly string[]).map((text) => parseDim(text) ?? internal(`bad extent ${text}`));
 }
 
 /** Visits every (input, weight, output) triple of a conv: the one loop nest behind the conv and both gradients. */

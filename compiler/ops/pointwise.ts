@@ -21,15 +21,18 @@ interface Terms {
 }
 type Rule = (terms: Terms) => Ref;
 
-/** One rule per operand; an empty list: piecewise constant, no gradient flows. */
-const GRADIENTS: Readonly<Record<string, readonly Rule[]>> = {
+/** One rule per operand; none where the op is piecewise constant in it: no gradient flows. */
+const GRADIENTS: Readonly<Record<string, readonly (Rule | undefined)[]>> = {
   neg: [({ dy, emit }) => emit('neg', [dy])],
   abs: [({ a, dy, emit }) => emit('mul', [dy, emit('sign', [a])])],
   sign: [],
   step: [],
   greater: [],
   lrelu_mask: [],
-  prelu_mask: [],
+  prelu_mask: [
+    undefined,
+    ({ a, dy, emit }) => emit('mul', [dy, emit('offset', [emit('neg', [emit('step', [a])])], 1)]),
+  ],
   detach: [],
   relu: [({ y, dy, emit }) => emit('mul', [dy, emit('step', [y])])],
   // Written in the output, which a fused conv keeps: a positive slope preserves the sign.
@@ -90,7 +93,7 @@ function record(name: string, row: PointwiseRow): Op {
     reference: ([a, b], attrs) => applyRow(row, a!, b, row.attr ? Number(attrs[row.attr]) : 0),
     gradient: (context) =>
       rules.map((rule, i) => {
-        if (!context.wants(i)) return undefined;
+        if (!rule || !context.wants(i)) return undefined;
         const { node, dy } = context;
         const g = rule({
           a: node.inputs[0]!,

@@ -169,7 +169,7 @@ function linearRecords(map: LinearMap): Op[] {
         return y;
       },
       gradient: ({ node, dy, emit, type }) => [
-        emit(adjoint, [dy], { ...node.attrs, size: type(node.inputs[0]!).shape.slice(2).map(printDim) }),
+        emit(adjoint, [dy], { ...node.attrs, extent: type(node.inputs[0]!).shape.slice(2).map(printDim) }),
       ],
       macs: () => 0,
       reach: (_inputs, attrs) => map.reach(attrs),
@@ -180,10 +180,10 @@ function linearRecords(map: LinearMap): Op[] {
       name: adjoint,
       shape([dy], attrs) {
         const { n, c } = image(dy, adjoint);
-        const size = (attrs.size as readonly string[]).map(
-          (text) => parseDim(text) ?? internal(`bad size ${text}`),
+        const extent = (attrs.extent as readonly string[]).map(
+          (text) => parseDim(text) ?? internal(`bad extent ${text}`),
         );
-        return { shape: [n, c, ...size] };
+        return { shape: [n, c, ...extent] };
       },
       reference([dy], attrs, shape) {
         const dx = zeros(shape);
@@ -202,7 +202,7 @@ function linearRecords(map: LinearMap): Op[] {
       samples: map.samples.map(({ inputs, attrs = {} }) => {
         const [n, c, h, w] = inputs[0] as [number, number, number, number];
         const out = [n, c, Number(map.extent(h, attrs, 'h')), Number(map.extent(w, attrs, 'w'))];
-        return { inputs: [out], attrs: { ...attrs, size: [String(h), String(w)] } };
+        return { inputs: [out], attrs: { ...attrs, extent: [String(h), String(w)] } };
       }),
     },
   ];

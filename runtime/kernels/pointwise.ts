@@ -137,14 +137,14 @@ export function applySteps(
 }
 
 function unary(wgsl: (v: string) => string, reference: (v: number) => number): PointwiseRow {
-  return { arity: 1, wgsl, reference };
+  return { arity: 1, wgsl, reference: (v) => reference(v) };
 }
 
 function binary(
   wgsl: (a: string, b: string) => string,
   reference: (a: number, b: number) => number,
 ): PointwiseRow {
-  return { arity: 2, wgsl, reference };
+  return { arity: 2, wgsl, reference: (a, b) => reference(a, b) };
 }
 
 function constant(
