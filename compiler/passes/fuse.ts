@@ -10,6 +10,8 @@ import type { Rule, RuleContext } from '../rewrite.js';
 /** A kernel may bind 8 storage buffers on every device; weights and result take two, the input one. */
 const MAX_EPILOGUE_OPERANDS = 5;
 
+const COMMUTATIVE: ReadonlySet<string> = new Set(['add', 'mul', 'maximum', 'minimum']);
+
 /** A pointwise device node whose operand `at` becomes the value in registers. */
 function absorb(node: Node, at: number, into: Node, context: RuleContext): Ref | undefined {
   const attr = pointwiseAttr(node.op, node.attrs);
@@ -20,7 +22,8 @@ function absorb(node: Node, at: number, into: Node, context: RuleContext): Ref |
     const type = context.type(other);
     if (!sameShape(type.shape, node.type.shape) && !(isVector(type) && context.isConstant(other)))
       return undefined;
-    step = { ...step, operand: inputs.length, ...(at === 1 && { swapped: true }) };
+    const swapped = at === 1 && !COMMUTATIVE.has(node.op);
+    step = { ...step, operand: inputs.length, ...(swapped && { swapped }) };
     inputs.push(other);
   }
   const head = into.op === 'conv2d' ? 2 : 1;

@@ -53,26 +53,29 @@ describe.each([...OPS.values()].map((op) => [op.name, op] as const))('%s', (name
   });
 
   if (op.gradient === 'nodiff') return;
-  test.each(op.samples.filter((s) => s.inputs.length > 0))('has the gradient that finite differences see: %j', (sample) => {
-    const { graph, values, inputs } = build(name, sample, true);
-    const random = randomSource(11);
-    for (const input of inputs) {
-      const x = values.get(input)!;
-      const direction = randomTensor(x.shape, random);
-      const lossAt = (t: number) => {
-        const moved = { shape: x.shape, data: x.data.map((v, i) => v + t * direction.data[i]!) };
-        return interpret(graph, new Map([...values, [input, moved]]))[0]!.data[0]!;
-      };
-      const step = 1e-5;
-      const expected = (lossAt(step) - lossAt(-step)) / (2 * step);
-      if (expected === 0 || name === 'detach') {
-        // Piecewise constant, or cut off on purpose: no gradient flows, and asking for one is a bug.
-        expect(() => differentiate(graph, [input])).toThrow('does not depend');
-        continue;
+  test.each(op.samples.filter((s) => s.inputs.length > 0))(
+    'has the gradient that finite differences see: %j',
+    (sample) => {
+      const { graph, values, inputs } = build(name, sample, true);
+      const random = randomSource(11);
+      for (const input of inputs) {
+        const x = values.get(input)!;
+        const direction = randomTensor(x.shape, random);
+        const lossAt = (t: number) => {
+          const moved = { shape: x.shape, data: x.data.map((v, i) => v + t * direction.data[i]!) };
+          return interpret(graph, new Map([...values, [input, moved]]))[0]!.data[0]!;
+        };
+        const step = 1e-5;
+        const expected = (lossAt(step) - lossAt(-step)) / (2 * step);
+        if (expected === 0 || name === 'detach') {
+          // Piecewise constant, or cut off on purpose: no gradient flows, and asking for one is a bug.
+          expect(() => differentiate(graph, [input])).toThrow('does not depend');
+          continue;
+        }
+        const [, gradient] = interpret(differentiate(graph, [input]), values);
+        const actual = gradient!.data.reduce((sum, g, i) => sum + g * direction.data[i]!, 0);
+        expect(Math.abs(actual - expected)).toBeLessThan(1e-7 * Math.max(1, Math.abs(expected)));
       }
-      const [, gradient] = interpret(differentiate(graph, [input]), values);
-      const actual = gradient!.data.reduce((sum, g, i) => sum + g * direction.data[i]!, 0);
-      expect(Math.abs(actual - expected)).toBeLessThan(1e-7 * Math.max(1, Math.abs(expected)));
-    }
-  });
+    },
+  );
 });
