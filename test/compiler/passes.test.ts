@@ -15,8 +15,7 @@ const W = (name: string, shape: string) => `@${name}: f32[${shape}] = constant(0
 
 test('bias, activation, residual scale and both skip adds of an RRDB end in one conv', () => {
   expect(
-    optimized(
-      `graph g(%x: f32[n,8,h,w], %r: f32[n,8,h,w], ${W('w', '8,8,3,3')}, ${W('b', '8')}) {
+    optimized(`graph g(%x: f32[n,8,h,w], %r: f32[n,8,h,w], ${W('w', '8,8,3,3')}, ${W('b', '8')}) {
   %0 = conv2d(%x, @w) {pad=1, stride=1} : f32[n,8,h,w]
   %1 = add(%0, @b) : f32[n,8,h,w]
   %2 = lrelu(%1) {slope=0.2} : f32[n,8,h,w]
@@ -24,9 +23,8 @@ test('bias, activation, residual scale and both skip adds of an RRDB end in one 
   %4 = add(%x, %3) : f32[n,8,h,w]
   %5 = scale(%4) {by=0.2} : f32[n,8,h,w]
   %6 = add(%r, %5) : f32[n,8,h,w]
-  return %6`,
-        ),
-    ),
+  return %6
+}`),
   ).toBe(
     '  %0 = conv2d(%x, @w, @b, %x, %r) {epilogue=["add($2)","lrelu(0.2)","scale(0.2)","add($3)","scale(0.2)","add($4)"], pad=1, stride=1} : f32[n,8,h,w]\n  return %0',
   );
