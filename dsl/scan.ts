@@ -1,0 +1,156 @@
+// What must be right before grammar matters: characters, strings, numbers and brackets. A scan also collects the
+// comments and lays the text out for the grammar: same offsets, but comments and the line breaks that separate
+// nothing are blanks (the rule is stated in grammar.ts). The limits keep the recursive parser off the stack's end
+// and its memory within bounds.
+
+import { fail, locate, printLoc, type Source, type Span } from '../diagnostics.js';
+import type { Comment } from './ast.js';
+import { ITEM_KEYWORDS } from './grammar.js';
+import { numberValue } from './numbers.js';
+
+export interface Token {
+  readonly kind: 'name' | 'number' | 'string' | 'symbol' | 'newline' | 'end';
+  readonly text: string;
+  readonly span: Span;
+  /** The innermost bracket it stands in; a closing bracket stands in the one it closes. */
+  readonly inside?: Token;
+}
+
+export interface Scan {
+  /** Without comments and without line breaks that separate nothing; the last one is the `end`. */
+  readonly tokens: readonly Token[];
+  readonly comments: readonly Comment[];
+  readonly layout: string;
+}
+
+const MAX_CHARACTERS = 1_000_000;
+const MAX_NESTING = 100;
+
+const TOKEN =
+  /[ \t]+|\n|\/\/[^\n]*|[A-Za-z_]\w*|\.?\d(?:[eE][+-](?=\d)|[\w.])*|"[^"\n]*"?|->|[-+*/^=:;,.(){}]/y;
+
+const OPERATORS = ['+', '-', '*', '/', '^', '->'];
+const GOES_ON_AFTER: ReadonlySet<string> = new Set([...OPERATORS, ',', '=']);
+const GOES_ON_BEFORE: ReadonlySet<string> = new Set([...OPERATORS, ':']);
+const OPENERS: ReadonlySet<string> = new Set(ITEM_KEYWORDS);
+
+const STRAY_HELP: Readonly<Record<string, string>> = {
+  '#': 'a comment begins with `//`',
+  "'": 'strings are written in double quotes: `"vgg19.safetensors"`',
+  '“': 'strings are written in double quotes: `"vgg19.safetensors"`',
+  '[': 'a list is written in parentheses: `(50k, 100k)`',
+  '×': 'a product is written with `*`, a repeat with `x3`',
+};
+
+export function scan(source: Source): Scan {
+  if (source.text.length > MAX_CHARACTERS) {
+    fail(`${source.name} is too large for a .sr file`, {
+      notes: [`it has ${source.text.length} characters, the limit is ${MAX_CHARACTERS}`],
+    });
+  }
+  const { tokens, comments } = tokenize(source);
+  const idle = new Set(idleLineBreaks(tokens));
+  return {
+    tokens: tokens.filter((token) => !idle.has(token)),
+    comments,
+    layout: blankOut(source.text, [...comments, ...idle]),
+  };
+}
+
+function tokenize(source: Source): { tokens: Token[]; comments: Comment[] } {
+  const tokens: Token[] = [];
+  const comments: Comment[] = [];
+  const open: Token[] = [];
+  for (let start = 0; start < source.text.length; start = TOKEN.lastIndex) {
+    TOKEN.lastIndex = start;
+    const text = TOKEN.exec(source.text)?.[0] ?? strayCharacter(source, start);
+    const span = { source, start, end: start + text.length };
+    if (/^[ \t]/.test(text)) continue;
+    if (text.startsWith('//')) {
+      const trimmed = text.trimEnd();
+      comments.push({ text: trimmed, span: { ...span, end: start + trimmed.length } });
+      continue;
+    }
+    const inside = open.at(-1);
+    const token = { kind: kindOf(text), text, span, ...(inside && { inside }) };
+    if (token.kind === 'number') numberValue(text, span);
+    if (token.kind === 'string' && !/^".*"$/.test(text)) {
+      fail('this string does not end on its line', { span, help: 'close it with `"`' });
+    }
+    if (text === '(' || text === '{') enter(token, open);
+    if (text === ')' || text === '}') leave(token, open);
+    tokens.push(token);
+  }
+  const end = source.text.length;
+  tokens.push({ kind: 'end', text: '', span: { source, start: end, end } });
+  const unclosed = open.at(-1);
+  if (unclosed) fail(`this \`${unclosed.text}\` is never closed`, { span: unclosed.span });
+  return { tokens, comments };
+}
+
+function kindOf(text: string): Token['kind'] {
+  if (text === '\n') return 'newline';
+  if (text.startsWith('"')) return 'string';
+  if (/^\.?\d/.test(text)) return 'number';
+  return /^\w/.test(text) ? 'name' : 'symbol';
+}
+
+function enter(bracket: Token, open: Token[]): void {
+  if (open.length === MAX_NESTING) {
+    fail(`brackets nest more than ${MAX_NESTING} deep`, {
+      span: bracket.span,
+      help: bracket.text === '(' ? 'name a part of it with `let`' : 'make the inner part a `block`',
+    });
+  }
+  open.push(bracket);
+}
+
+function leave(bracket: Token, open: Token[]): void {
+  const opener = open.pop();
+  if (!opener) fail(`this \`${bracket.text}\` closes nothing`, { span: bracket.span });
+  if (opener.text === (bracket.text === ')' ? '(' : '{')) return;
+  const at = printLoc(locate(bracket.span));
+  fail(`this \`${opener.text}\` is not closed`, {
+    span: opener.span,
+    notes: [`\`${bracket.text}\` at ${at} closes what is outside it`],
+  });
+}
+
+/** The line breaks at which a line goes on; see grammar.ts. */
+function idleLineBreaks(tokens: readonly Token[]): Token[] {
+  const next: Token[] = [];
+  for (let i = tokens.length - 1; i >= 0; i--)
+    next[i] = tokens[i]!.kind === 'newline' ? next[i + 1]! : tokens[i]!;
+  let previous = '';
+  return tokens.filter((token, i) => {
+    if (token.kind !== 'newline') {
+      previous = token.text;
+      return false;
+    }
+    const following = next[i]!.text;
+    if (token.inside?.text === '(') return true;
+    if (!token.inside && OPENERS.has(following)) return false;
+    return GOES_ON_AFTER.has(previous) || GOES_ON_BEFORE.has(following);
+  });
+}
+
+function blankOut(text: string, blanks: readonly { span: Span }[]): string {
+  const parts: string[] = [];
+  let done = 0;
+  for (const { span } of blanks.toSorted((a, b) => a.span.start - b.span.start)) {
+    parts.push(text.slice(done, span.start), ' '.repeat(span.end - span.start));
+    done = span.end;
+  }
+  return parts.join('') + text.slice(done);
+}
+
+function strayCharacter(source: Source, start: number): never {
+  const character = String.fromCodePoint(source.text.codePointAt(start) ?? 0);
+  const code = `U+${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}`;
+  const shown = /^[\p{L}\p{N}\p{P}\p{S}]$/u.test(character) ? `\`${character}\`` : code;
+  const help = STRAY_HELP[character];
+  fail(`stray character ${shown}`, {
+    span: { source, start, end: start + character.length },
+    ...(help && { help }),
+  });
+}
