@@ -39,7 +39,7 @@ export class GraphBuilder {
       attrs,
     );
     const ref = this.#define(`%${this.#nodes.length}`, type);
-    this.#nodes.push({ ref, op, inputs, attrs, type, ...(loc && { loc }) });
+    this.#nodes.push({ ref, op, inputs: [...inputs], attrs, type, ...(loc && { loc }) });
     return ref;
   }
 

@@ -1,8 +1,9 @@
 // What a network costs, read off its unoptimized graph: the numbers papers quote.
 
 import { evalDim, isSymbolic, type Sizes } from '../runtime/dims.js';
-import type { Graph, TensorType } from './graph.js';
+import type { Graph, Ref, TensorType } from './graph.js';
 import { typesOf } from './graph.js';
+import { GLOBAL_REACH } from './ops/op.js';
 import { opNamed } from './ops/registry.js';
 import { sizeOf } from './tensor.js';
 
@@ -13,6 +14,8 @@ export interface Summary {
   readonly convs: number;
   /** Multiply-accumulates per pixel of the input (symbolic sizes), as the network is written. */
   readonly macsPerPixel: number;
+  /** Pixels of the input between an output pixel and the farthest one it depends on; Infinity for global ops. */
+  readonly receptiveRadius: number;
 }
 
 export function summarize(graph: Graph): Summary {
@@ -33,7 +36,25 @@ export function summarize(graph: Graph): Summary {
     tensors: graph.params.length,
     convs: graph.nodes.filter((node) => node.op === 'conv2d').length,
     macsPerPixel: macs / pixels,
+    receptiveRadius: receptiveRadius(graph),
   };
+}
+
+/** Follows the margin around one pixel back to the inputs, in exact fractions of pixels. */
+function receptiveRadius(graph: Graph): number {
+  const types = typesOf(graph);
+  const margins = new Map<Ref, number>(graph.outputs.map((ref) => [ref, 0]));
+  for (const { ref, op, inputs, attrs } of graph.nodes.toReversed()) {
+    const margin = margins.get(ref);
+    if (margin === undefined) continue;
+    const { mul, div, add } = opNamed(op).reach(
+      inputs.map((input) => types.get(input) as TensorType),
+      attrs,
+    );
+    const wanted = add >= GLOBAL_REACH.add ? Infinity : (margin * mul) / div + add;
+    for (const input of inputs) margins.set(input, Math.max(margins.get(input) ?? 0, wanted));
+  }
+  return Math.max(0, ...graph.inputs.map(({ ref }) => margins.get(ref) ?? 0));
 }
 
 /** An input size that every stride and shuffle of a sensible network divides. */

@@ -18,13 +18,13 @@ export function verify(graph: Graph, after: string): Graph {
 
   for (const { ref, type } of [...graph.inputs, ...graph.params]) define(ref, type);
   for (const node of graph.nodes) {
-    const inputs = node.inputs.map((ref) => use(ref, printNode(node)));
+    const inputs = node.inputs.map((ref) => use(ref, () => printNode(node)));
     const type = opNamed(node.op).shape(inputs, node.attrs);
     if (!sameShape(type.shape, node.type.shape)) {
       internal(`${after}: ${printNode(node)} should have type ${printType(type)}`);
     }
     define(node.ref, node.type);
   }
-  for (const ref of graph.outputs) use(ref, 'return');
+  for (const ref of graph.outputs) use(ref, () => 'return');
   return graph;
 }
