@@ -1,0 +1,170 @@
+// Key families: how published checkpoints name their tensors, and the one rule that makes them comparable.
+//
+// The rule: a file of a known family is put in EXECUTION ORDER. Each family lists its stages in the order in which the
+// network runs them; within a stage, numbers in a key count up (`body.2` before `body.10`); within a layer the order
+// is weight, bias, running_mean, running_var. ncnn and tfjs files come in that order already. Two families of one
+// network, or a family and our own graph, then agree tensor by tensor. A family matches only when EVERY key of the file
+// belongs to one of its stages: a file with other keys has no family and is never put in order by guessing.
+
+import type { WeightFile, WeightTensor } from './weights.js';
+
+export interface KeyFamily {
+  readonly title: string;
+  /** Used up to a tap: what follows the tensors a graph asks for is not an error. */
+  readonly openEnded?: true;
+}
+
+interface Rule extends KeyFamily {
+  /** In execution order. */
+  readonly stages: readonly RegExp[];
+  /** Rewrites a layer's path so that counting up its numbers gives execution order, where the plain path would not. */
+  readonly path?: (path: string) => string;
+  /** Tells families with the same keys apart. */
+  readonly where?: (tensors: ReadonlyMap<string, WeightTensor>) => boolean;
+}
+
+const RULES: readonly Rule[] = [
+  { title: 'ESRGAN 2018 ("old-arch")', stages: [/^model\.\d+\./] },
+  {
+    title: 'ESRGAN repository ("new-arch")',
+    stages: [
+      /^conv_first\./,
+      /^RRDB_trunk\.\d+\.RDB\d\.conv\d\./,
+      /^trunk_conv\./,
+      /^upconv\d\./,
+      /^HRconv\./,
+      /^conv_last\./,
+    ],
+  },
+  {
+    title: 'BasicSR RRDBNet',
+    stages: [
+      /^conv_first\./,
+      /^body\.\d+\.rdb\d\.conv\d\./,
+      /^conv_body\./,
+      /^conv_up\d\./,
+      /^conv_hr\./,
+      /^conv_last\./,
+    ],
+  },
+  {
+    title: 'BasicSR MSRResNet',
+    stages: [/^conv_first\./, /^body\.\d+\.conv\d\./, /^upconv\d\./, /^conv_hr\./, /^conv_last\./],
+  },
+  { title: 'BasicSR SRVGGNetCompact', stages: [/^body\.\d+\.(weight|bias)$/] },
+  {
+    title: 'VGG discriminator of 2018',
+    stages: [/^features\.\d+\./, /^classifier\.\d+\./],
+    where: (tensors) => [...tensors.values()].some(({ shape }) => shape.length === 4 && shape[2] === 4),
+  },
+  {
+    title: 'torchvision VGG',
+    stages: [/^features\.\d+\./, /^classifier\.\d+\./],
+    openEnded: true,
+  },
+  {
+    title: 'BasicSR VGGStyleDiscriminator',
+    stages: [/^(conv|bn)\d+_\d+\./, /^linear\d+\./],
+    path: (path) => path.replace(/^(conv|bn)(\d+_\d+)$/, (_, kind, at) => `${at}.${kind === 'conv' ? 0 : 1}`),
+  },
+];
+
+const IN_FILE_ORDER: Partial<Record<WeightFile['format'], KeyFamily>> = {
+  ncnn: { title: 'ncnn layers in file order' },
+  tfjs: { title: 'Keras layers in topology order' },
+};
+
+/** Left by data parallel and GAN training code around every key. */
+const PREFIXES = ['module.', 'netG.'];
+
+const LEAVES = ['weight', 'bias', 'running_mean', 'running_var'];
+
+export interface NamedTensor extends WeightTensor {
+  readonly name: string;
+}
+
+/** The last part of a key: `weight`, `bias`, `running_mean`, `running_var`, or what no graph has. */
+export function leafOf(name: string): string {
+  return name.slice(name.lastIndexOf('.') + 1);
+}
+
+function pathOf(name: string): string {
+  return name.slice(0, Math.max(0, name.lastIndexOf('.')));
+}
+
+/** The file's tensors less BatchNorm's step counters, which nothing computes with. */
+export function tensorsOf(file: WeightFile): NamedTensor[] {
+  return [...file.tensors]
+    .filter(([name]) => leafOf(name) !== 'num_batches_tracked')
+    .map(([name, tensor]) => ({ name, ...tensor }));
+}
+
+/** The family of the file's keys; undefined for our own names and for unknown ones. */
+export function familyOf(file: WeightFile): KeyFamily | undefined {
+  return IN_FILE_ORDER[file.format] ?? ruleOf(file);
+}
+
+/** The file's tensors in execution order; undefined when its keys are of no known family. */
+export function executionOrder(file: WeightFile): NamedTensor[] | undefined {
+  const tensors = tensorsOf(file);
+  if (IN_FILE_ORDER[file.format]) return sortLeaves(tensors);
+  const rule = ruleOf(file);
+  return rule && sortByStage(rule, tensors);
+}
+
+/** Brings the leaves of each layer into the one order, and leaves the layers as they come. */
+export function sortLeaves<T extends { readonly name: string }>(items: readonly T[]): T[] {
+  const layers = new Map<string, T[]>();
+  for (const item of items) {
+    const layer = layers.get(pathOf(item.name)) ?? [];
+    layer.push(item);
+    layers.set(pathOf(item.name), layer);
+  }
+  return [...layers.values()].flatMap((layer) => layer.sort((a, b) => leafRank(a.name) - leafRank(b.name)));
+}
+
+/** Removes the prefixes that every key carries. */
+export function stripPrefixes(file: WeightFile): WeightFile {
+  const names = [...file.tensors.keys()];
+  const prefix = PREFIXES.find((candidate) => names.every((name) => name.startsWith(candidate)));
+  if (!prefix) return file;
+  const tensors = new Map([...file.tensors].map(([name, tensor]) => [name.slice(prefix.length), tensor]));
+  const metadata = { ...file.metadata, prefix: (file.metadata.prefix ?? '') + prefix };
+  return stripPrefixes({ ...file, tensors, metadata });
+}
+
+function ruleOf(file: WeightFile): Rule | undefined {
+  const names = [...file.tensors.keys()];
+  return RULES.find(
+    ({ stages, where }) =>
+      names.every((name) => stages.some((stage) => stage.test(name))) && (where?.(file.tensors) ?? true),
+  );
+}
+
+function sortByStage(
+  { stages, path = (text) => text }: Rule,
+  tensors: readonly NamedTensor[],
+): NamedTensor[] {
+  const keyed = tensors.map((tensor) => ({
+    tensor,
+    stage: stages.findIndex((stage) => stage.test(tensor.name)),
+    numbers: path(pathOf(tensor.name)).split(/(\d+)/),
+    leaf: leafRank(tensor.name),
+  }));
+  keyed.sort((a, b) => a.stage - b.stage || compareNatural(a.numbers, b.numbers) || a.leaf - b.leaf);
+  return keyed.map(({ tensor }) => tensor);
+}
+
+/** Of texts split at their numbers: every second part is one. */
+function compareNatural(a: readonly string[], b: readonly string[]): number {
+  for (let i = 0; i < Math.min(a.length, b.length); i++) {
+    const [x = '', y = ''] = [a[i], b[i]];
+    if (x !== y) return i % 2 ? Number(x) - Number(y) : x < y ? -1 : 1;
+  }
+  return a.length - b.length;
+}
+
+function leafRank(name: string): number {
+  const rank = LEAVES.indexOf(leafOf(name));
+  return rank < 0 ? LEAVES.length : rank;
+}
