@@ -1,0 +1,285 @@
+// Lowers bodies: statements chain a current value through graph nodes. Blocks are inlined in the module that wrote
+// them, repeats unrolled, parameters evaluated; a wrong shape is reported at its statement with where it came from.
+
+import type { GraphBuilder } from '../compiler/builder.js';
+import type { Ref } from '../compiler/graph.js';
+import { ShapeError } from '../compiler/ops/op.js';
+import { printImage, sameShape } from '../compiler/ops/types.js';
+import { fail, internal, locate, type Source, type Span, UserError } from '../diagnostics.js';
+import type { BlockItem, Body, ParamDef, Statement } from './ast.js';
+import { COMBINATORS, differentShapes, LAYERS, POINTWISE, type Site } from './layers.js';
+import { type Found, find, type Module } from './module.js';
+import { bind, count, type Declared, readArg } from './params.js';
+import { PathScope, segmentOf } from './paths.js';
+import { type Env, evaluate, provenance, quote, type TensorValue, type Value, valuesOf } from './values.js';
+
+/** Statements lowered into one graph before it is called a mistake: ESRGAN has about 900. */
+const MAX_STATEMENTS = 100_000;
+
+/** One graph under construction. */
+export interface Lowering {
+  readonly builder: GraphBuilder;
+  /** The user's file: positions in it are told without its name. */
+  readonly source: Source;
+  /** Statements and joined values that may still be lowered. */
+  budget: number;
+}
+
+export function loweringInto(builder: GraphBuilder, source: Source): Lowering {
+  return { builder, source, budget: MAX_STATEMENTS };
+}
+
+/** What the statements of a body see. */
+export interface Frame {
+  readonly module: Module;
+  /** Parameters, `let`s, `input`, `channels`, and the values named so far. */
+  readonly env: Map<string, Value>;
+  readonly paths: PathScope;
+  /** The blocks being inlined, outermost first. */
+  readonly blocks: readonly BlockItem[];
+}
+
+/** `input` and its extents, as a body that `x` enters sees them. */
+export function entering(x: TensorValue): [string, Value][] {
+  const [, channels, height, width] = x.type.shape;
+  return [
+    ['input', x],
+    ['channels', channels!],
+    ['height', height!],
+    ['width', width!],
+  ];
+}
+
+/** The value after `body`; names its statements define are added to `frame.env`. */
+export function lowerBody(lowering: Lowering, frame: Frame, body: Body, x: TensorValue): TensorValue {
+  return body.statements.reduce((value, statement) => {
+    const result = lowerStatement(lowering, frame, statement, value);
+    if (statement.label) frame.env.set(statement.label.text, result);
+    return result;
+  }, x);
+}
+
+/** Parameters of a block or network as binding sees them. */
+export function declaredBy(params: readonly ParamDef[]): Declared[] {
+  return params.map((param) => ({ name: param.name.text, required: param.default === undefined }));
+}
+
+function lowerStatement(lowering: Lowering, frame: Frame, statement: Statement, x: TensorValue): TensorValue {
+  const { repeat, callee } = statement;
+  const times = repeat ? readArg('a repeat', count(), repeat.count, frame.env) : 1;
+  if (callee?.text === 'dense') return lowerDense(lowering, frame, statement, times, x);
+  let value = x;
+  for (let i = 0; i < times; i++) {
+    spend(lowering, 1, statement.span);
+    value = lowerOnce(lowering, frame, statement, value);
+  }
+  return value;
+}
+
+function lowerOnce(lowering: Lowering, frame: Frame, statement: Statement, x: TensorValue): TensorValue {
+  const { callee, body } = statement;
+  if (body) {
+    const value = lowerBody(lowering, inner(frame, statement, body), body, x);
+    return callee ? lowerResidual(lowering, frame, statement, x, value) : value;
+  }
+  const name = callee?.text ?? internal('a statement has neither a callee nor a body');
+  const block = find(frame.module, 'blocks', name);
+  return block
+    ? inline(lowering, frame, statement, block, x)
+    : lowerLayer(lowering, frame, statement, name, x);
+}
+
+/** The frame of a body in braces: it sees everything around it, and a label makes it a scope of paths. */
+function inner(frame: Frame, { label }: Statement, body: Body): Frame {
+  const paths = label ? new PathScope(`${frame.paths.enter(label.text)}.`, body) : frame.paths;
+  return { ...frame, env: new Map(frame.env), paths };
+}
+
+function lowerLayer(
+  lowering: Lowering,
+  frame: Frame,
+  statement: Statement,
+  name: string,
+  x: TensorValue,
+): TensorValue {
+  const row = LAYERS.get(name) ?? internal(`unknown layer ${name} was not reported`);
+  const layer = row.call(statement.args ?? [], frame.env, statement.span);
+  const path = frame.paths.enter(segmentOf(statement) ?? name);
+  const result = atStatement(lowering, statement.span, x, () =>
+    layer(siteAt(lowering, statement.span, path), x),
+  );
+  const { builder } = lowering;
+  spend(lowering, statement.args?.length ?? 0, statement.span);
+  return {
+    ref: result,
+    type: builder.type(result),
+    origin: POINTWISE.has(name)
+      ? x.origin
+      : {
+          span: statement.span,
+          callee: name,
+          values: valuesOf(
+            (statement.args ?? []).map((a) => a.value),
+            frame.env,
+          ),
+        },
+  };
+}
+
+function siteAt({ builder, source }: Lowering, span: Span, path: string): Site {
+  const loc = locate(span);
+  return {
+    span,
+    source,
+    emit: (op, inputs, attrs) => builder.emit(op, inputs, attrs, loc),
+    // A network that is applied twice in one graph shares its parameters.
+    param: (leaf, shape, init, trainable) =>
+      builder.hasParam(`${path}.${leaf}`)
+        ? `@${path}.${leaf}`
+        : builder.param(`${path}.${leaf}`, shape, init, trainable),
+    type: (ref) => builder.type(ref),
+  };
+}
+
+/** Runs `work`; a wrong shape is reported at the statement, with what entered it. */
+function atStatement<T>({ source }: Lowering, span: Span, x: TensorValue, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof ShapeError)) throw error;
+    return fail(error.message, {
+      span,
+      label: `what enters here is ${printImage(x.type)}`,
+      notes: [`it is ${provenance(x, source)}`],
+      ...(error.help !== undefined && { help: error.help }),
+    });
+  }
+}
+
+function lowerResidual(
+  { builder, source }: Lowering,
+  frame: Frame,
+  statement: Statement,
+  x: TensorValue,
+  value: TensorValue,
+): TensorValue {
+  const scale = COMBINATORS.get('residual')!.call(statement.args ?? [], frame.env, statement.span);
+  if (!sameShape(x.type.shape, value.type.shape)) {
+    differentShapes('residual adds', value, x, {
+      span: value.origin.span,
+      source,
+      label: `this gives ${printImage(value.type)}`,
+      other: 'the skip',
+      help: widthHelp(frame.env, value, x),
+    });
+  }
+  const loc = locate(statement.span);
+  const scaled = scale === 1 ? value.ref : builder.emit('scale', [value.ref], { by: scale }, loc);
+  const ref = builder.emit('add', [scaled, x.ref], {}, loc);
+  return { ref, type: builder.type(ref), origin: x.origin };
+}
+
+function widthHelp(env: Env, value: TensorValue, skip: TensorValue): string | undefined {
+  const width = skip.type.shape[1];
+  if (value.origin.callee !== 'conv' || width === value.type.shape[1]) return undefined;
+  return `use \`conv(${env.get('channels') === width ? 'channels' : width})\``;
+}
+
+/** Copy k sees the input and the results of the copies before it. */
+function lowerDense(
+  lowering: Lowering,
+  frame: Frame,
+  statement: Statement,
+  times: number,
+  x: TensorValue,
+): TensorValue {
+  const { span, body = internal('dense without a body was not reported') } = statement;
+  const { builder } = lowering;
+  const origin = {
+    span,
+    callee: 'dense',
+    values: valuesOf(statement.repeat ? [statement.repeat.count] : [], frame.env),
+  };
+  const parts = [x];
+  let joined = x;
+  for (let i = 0; i < times; i++) {
+    spend(lowering, parts.length, span);
+    parts.push(lowerBody(lowering, inner(frame, statement, body), body, joined));
+    const refs = parts.map((part) => part.ref);
+    const ref: Ref = atStatement(lowering, span, x, () => builder.emit('concat', refs, {}, locate(span)));
+    joined = { ref, type: builder.type(ref), origin };
+  }
+  return joined;
+}
+
+/** A block sees its parameters, the top level of its own file, and what enters it. */
+function inline(
+  lowering: Lowering,
+  frame: Frame,
+  statement: Statement,
+  { module, item }: Found<BlockItem>,
+  x: TensorValue,
+): TensorValue {
+  const name = item.name.text;
+  if (frame.blocks.includes(item)) {
+    fail(`block \`${name}\` contains itself`, {
+      span: statement.span,
+      notes: [
+        [...frame.blocks.slice(frame.blocks.indexOf(item)), item]
+          .map((block) => block.name.text)
+          .join(' -> '),
+      ],
+      help: 'to repeat a block, write `xN` after its call',
+    });
+  }
+  const bound = bind(name, declaredBy(item.params), statement.args ?? [], statement.span);
+  const env = new Map<string, Value>([...module.lets, ...entering(x)]);
+  for (const param of item.params) {
+    const arg = bound.get(param.name.text);
+    env.set(param.name.text, arg ? evaluate(arg, frame.env) : evaluate(param.default!, env));
+  }
+  const path = frame.paths.enter(segmentOf(statement) ?? name);
+  const inside = {
+    module,
+    env,
+    paths: new PathScope(`${path}.`, item.body),
+    blocks: [...frame.blocks, item],
+  };
+  if (module === frame.module) return lowerBody(lowering, inside, item.body, x);
+
+  // What happens inside the library is told in terms of the user's own statement.
+  const value = toldAt(statement.span, name, () => lowerBody(lowering, inside, item.body, x));
+  const values = valuesOf(
+    (statement.args ?? []).map((arg) => arg.value),
+    frame.env,
+  );
+  return { ...value, origin: value === x ? x.origin : { span: statement.span, callee: name, values } };
+}
+
+/** Runs `work` in another module's text; its errors are shown at `span`, with the text they happened at as a note. */
+export function toldAt<T>(span: Span, name: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw new UserError(
+      error.diagnostics.map(({ span: inside, label, notes = [], ...rest }) => ({
+        ...rest,
+        span,
+        notes: [
+          ...(inside ? [`in ${name}, \`${quote(inside)}\`${label ? `: ${label}` : ''}`] : []),
+          ...notes,
+        ],
+      })),
+    );
+  }
+}
+
+export function spend(lowering: Lowering, statements: number, span: Span): void {
+  lowering.budget -= statements;
+  if (lowering.budget >= 0) return;
+  fail(`the network has more than ${MAX_STATEMENTS.toLocaleString('en')} layers`, {
+    span,
+    help: 'repeat it less often',
+  });
+}

@@ -1,0 +1,250 @@
+// Names and arities, before any shape is computed: every layer, block, parameter and value that a file mentions exists
+// and is called as it is declared, whether or not it is ever used. Lowering relies on it.
+
+import { fail, type Span } from '../diagnostics.js';
+import type {
+  BlockItem,
+  Body,
+  Expr,
+  Item,
+  LossItem,
+  Name,
+  NetworkItem,
+  ParamDef,
+  Setting,
+  Statement,
+} from './ast.js';
+import { declaredBy } from './body.js';
+import { COMBINATORS, LAYERS } from './layers.js';
+import { FUNCTIONS } from './loss_functions.js';
+import { find, type Module, namesOf } from './module.js';
+import { bind, type Declared, declared, type Params } from './params.js';
+import type { Problems } from './problems.js';
+import { didYouMean } from './suggest.js';
+import { position, unknownName, visit } from './values.js';
+
+/** Values that every body has. */
+const BODY_NAMES = ['input', 'channels', 'height', 'width'];
+export const PLAYERS = ['generator', 'discriminator'] as const;
+
+export function checkItems(items: readonly Item[], module: Module, problems: Problems): void {
+  checkUnique(
+    items.map((item) => (item.kind === 'train' ? undefined : item.name)),
+    problems,
+    (name) => `\`${name}\` is defined twice`,
+  );
+  const lets = [...module.lets.keys()];
+  for (const item of items) {
+    switch (item.kind) {
+      case 'block':
+        if (LAYERS.has(item.name.text) || COMBINATORS.has(item.name.text)) {
+          problems.add({
+            message: `\`${item.name.text}\` is a builtin layer`,
+            span: item.name.span,
+            help: 'choose another name',
+          });
+        }
+        checkDefinition(item, item.body, module, problems);
+        break;
+      case 'network':
+        if (item.body) checkDefinition(item, item.body, module, problems);
+        else checkParams(item.params, new Set(lets), problems);
+        break;
+      case 'loss':
+        if (FUNCTIONS.has(item.name.text)) {
+          problems.add({
+            message: `\`${item.name.text}\` is a builtin function`,
+            span: item.name.span,
+            help: 'choose another name',
+          });
+        }
+        checkLoss(item, module, problems);
+        break;
+      default:
+    }
+  }
+}
+
+function checkUnique(
+  names: readonly (Name | undefined)[],
+  problems: Problems,
+  message: (name: string) => string,
+): void {
+  const first = new Map<string, Span>();
+  for (const name of names) {
+    if (!name) continue;
+    const earlier = first.get(name.text);
+    if (!earlier) first.set(name.text, name.span);
+    else {
+      const notes = [`the first one is at ${position(earlier, name.span.source)}`];
+      problems.add({ message: message(name.text), span: name.span, notes });
+    }
+  }
+}
+
+/** A block or a network with a body: its names are its parameters, the `let`s above it, and what enters. */
+function checkDefinition(
+  { params }: BlockItem | NetworkItem,
+  body: Body,
+  module: Module,
+  problems: Problems,
+): void {
+  const names = new Set([...module.lets.keys(), ...BODY_NAMES]);
+  checkParams(params, names, problems);
+  for (const { name } of params) names.add(name.text);
+  checkBody(body, names, module, problems);
+}
+
+function checkParams(params: readonly ParamDef[], visible: ReadonlySet<string>, problems: Problems): void {
+  const names = new Set(visible);
+  checkUnique(
+    params.map(({ name }) => name),
+    problems,
+    (name) => `parameter \`${name}\` is declared twice`,
+  );
+  for (const param of params) {
+    checkOwnName(param.name, problems);
+    if (param.default) checkNames(param.default, names, problems);
+    names.add(param.name.text);
+  }
+}
+
+function checkOwnName({ text, span }: Name, problems: Problems): void {
+  if (!BODY_NAMES.includes(text)) return;
+  problems.add({
+    message: `\`${text}\` already means something in every body`,
+    span,
+    help: 'choose another name',
+  });
+}
+
+function checkBody(body: Body, around: ReadonlySet<string>, module: Module, problems: Problems): void {
+  const names = new Set(around);
+  checkUnique(
+    body.statements.map(({ label }) => label),
+    problems,
+    (name) => `the value \`${name}\` is named twice in one body`,
+  );
+  for (const statement of body.statements) {
+    checkStatement(statement, names, module, problems);
+    if (!statement.label) continue;
+    checkOwnName(statement.label, problems);
+    names.add(statement.label.text);
+  }
+}
+
+function checkStatement(
+  statement: Statement,
+  names: ReadonlySet<string>,
+  module: Module,
+  problems: Problems,
+): void {
+  const { callee, args = [], body, repeat, span } = statement;
+  if (repeat) checkNames(repeat.count, names, problems);
+  if (callee) {
+    const params = problems.attempt(() => calleeParams(callee, body !== undefined, module));
+    const bound = params && problems.attempt(() => bind(callee.text, params.declared, args, span));
+    for (const [name, value] of bound ?? []) checkNames(value, names, problems, params?.typed?.[name]?.words);
+  }
+  if (body) checkBody(body, names, module, problems);
+}
+
+interface CalleeParams {
+  readonly declared: readonly Declared[];
+  readonly typed?: Params;
+}
+
+function calleeParams({ text, span }: Name, hasBody: boolean, module: Module): CalleeParams {
+  const combinator = COMBINATORS.get(text);
+  const layer = LAYERS.get(text);
+  const block = find(module, 'blocks', text);
+  if (!combinator && !layer && !block) {
+    const near = didYouMean(text, [...LAYERS.keys(), ...COMBINATORS.keys(), ...namesOf(module, 'blocks')]);
+    return fail(hasBody ? `unknown combinator \`${text}\`` : `unknown layer or block \`${text}\``, {
+      span,
+      help: near ? `did you mean \`${near}\`?` : `define it: \`block ${text} { … }\``,
+    });
+  }
+  if (combinator && !hasBody) fail(`\`${text}\` needs a body`, { span, help: `write \`${text} { … }\`` });
+  if (!combinator && hasBody) {
+    fail(`\`${text}\` takes no body`, {
+      span,
+      help: 'residual and dense take one; a bare `{ … }` is a sequence',
+    });
+  }
+  const row = combinator ?? layer;
+  return row
+    ? { declared: declared(row.params), typed: row.params }
+    : { declared: declaredBy(block!.item.params) };
+}
+
+/** Every name read by `expr` is visible, or one of the `words` that have a meaning there. */
+function checkNames(
+  expr: Expr,
+  names: ReadonlySet<string>,
+  problems: Problems,
+  words: readonly string[] = [],
+  callees: ReadonlySet<string> = names,
+): void {
+  const functions = new Set<Expr>();
+  visit(expr, (part) => {
+    if (part.kind === 'call') functions.add(part.callee);
+    if (part.kind !== 'ref') return;
+    const known = functions.has(part) ? callees : names;
+    if (known.has(part.name) || words.includes(part.name)) return;
+    problems.attempt(() => unknownName(part.name, part.span, words.length > 0 ? words : known));
+  });
+}
+
+function checkLoss(item: LossItem, module: Module, problems: Problems): void {
+  const names = new Set([
+    'sr',
+    'hr',
+    ...module.lets.keys(),
+    ...module.networks.keys(),
+    ...namesOf(module, 'losses'),
+  ]);
+  const check = (expr: Expr) =>
+    checkNames(expr, names, problems, [], new Set([...names, ...FUNCTIONS.keys()]));
+  checkUnique(
+    item.params.map(({ name }) => name),
+    problems,
+    (name) => `parameter \`${name}\` is declared twice`,
+  );
+  for (const param of item.params) {
+    if (param.default) check(param.default);
+    names.add(param.name.text);
+  }
+  if (item.value) check(item.value);
+  if (item.players) checkPlayers(item, item.players, check, problems);
+}
+
+function checkPlayers(
+  item: LossItem,
+  players: readonly Setting[],
+  check: (expr: Expr) => void,
+  problems: Problems,
+): void {
+  checkUnique(
+    players.map(({ key }) => key),
+    problems,
+    (name) => `\`${name}\` is given twice`,
+  );
+  for (const { key, values } of players) {
+    for (const value of values) check(value);
+    if (PLAYERS.some((player) => player === key.text)) continue;
+    const near = didYouMean(key.text, PLAYERS);
+    problems.add({
+      message: `no player is called \`${key.text}\``,
+      span: key.span,
+      help: near ? `did you mean \`${near}\`?` : 'the players are generator and discriminator',
+    });
+  }
+  for (const player of PLAYERS) {
+    if (players.some(({ key }) => key.text === player)) continue;
+    problems.add({
+      message: `loss \`${item.name.text}\` has no objective for the ${player}`,
+      span: item.name.span,
+    });
+  }
+}

@@ -1,0 +1,289 @@
+// Networks: a signature, a body, and parameters with values. One is lowered alone for inference, and again inside every
+// loss that applies it, with its parameters under its own name.
+
+import { GraphBuilder } from '../compiler/builder.js';
+import type { Graph, Ref } from '../compiler/graph.js';
+import { sameShape } from '../compiler/ops/types.js';
+import { fail, type Source, type Span } from '../diagnostics.js';
+import { type Dim, isSymbolic, printDim, sameDim, sym } from '../runtime/dims.js';
+import type { Body, Expr, NetworkItem, Signature } from './ast.js';
+import { declaredBy, entering, type Lowering, lowerBody, loweringInto, toldAt } from './body.js';
+import { find, type Module } from './module.js';
+import { bind } from './params.js';
+import { PathScope } from './paths.js';
+import { didYouMean } from './suggest.js';
+import { describe, type Env, evaluate, isSize, provenance, type TensorValue, type Value } from './values.js';
+
+/** Channels, height and width; the batch is implicit. */
+export type Shape = readonly [channels: number, height: Dim, width: Dim];
+
+/** A network ready to be applied to images. */
+export interface NetworkDef {
+  readonly role: NetworkItem['role'];
+  readonly name: string;
+  /** The name in the user's file. */
+  readonly span: Span;
+  readonly body: Body;
+  readonly module: Module;
+  readonly env: Env;
+  readonly input: Shape;
+  readonly output?: Shape;
+  readonly signature: Signature;
+  /** Where the user asked for a library network: its inner errors are told there. */
+  readonly call?: Span;
+  /** The file of a perception network's weights, as written. */
+  readonly weights?: string;
+}
+
+/** A network as the layers above use it: its inference graph from `%x`. */
+export interface Network {
+  readonly role: NetworkItem['role'];
+  readonly name: string;
+  readonly graph: Graph;
+  readonly input: Shape;
+  readonly output: Shape;
+  /** Of a generator: output size over input size. */
+  readonly scale?: number;
+  /** The values its top-level statements name. */
+  readonly taps: Readonly<Record<string, Ref>>;
+  readonly weights?: string;
+}
+
+export interface NetworkOptions {
+  /** Values for the parameters of a generator. */
+  readonly set: Readonly<Record<string, number>>;
+  /** The size of the recipe's patches: the input of library discriminators. */
+  readonly patch?: number | undefined;
+}
+
+export function instantiate(item: NetworkItem, module: Module, { set, patch }: NetworkOptions): NetworkDef {
+  const name = item.name.text;
+  const own = paramsOf(item, module, (param) => (item.role === 'generator' ? set[param] : undefined));
+  const base = { role: item.role, name, span: item.name.span };
+  if (item.body) {
+    const signature =
+      item.signature ??
+      fail(`${item.role} \`${name}\` has no signature`, {
+        span: item.name.span,
+        help: `write \`${name} : (3, h, w) -> …\``,
+      });
+    return { ...base, body: item.body, module, env: own, signature, ...shapesOf(signature, own) };
+  }
+
+  const value = item.value!;
+  const { module: library, item: model } = libraryNetwork(item.role, value, module);
+  const args = value.kind === 'call' ? value.args : [];
+  const bound = bind(model.name.text, declaredBy(model.params), args, value.span);
+  const env = paramsOf(model, library, (param) => {
+    const arg = bound.get(param);
+    return arg && evaluate(arg, own);
+  });
+  const signature = item.signature ?? model.signature!;
+  const shapes = shapesOf(signature, item.signature ? own : env);
+  const [channels, height] = shapes.input;
+  const input: Shape = patch === undefined || isSymbolic(height) ? shapes.input : [channels, patch, patch];
+  const weights = env.get('weights');
+  return {
+    ...base,
+    body: model.body!,
+    module: library,
+    env,
+    signature,
+    ...shapes,
+    input,
+    call: value.span,
+    ...(typeof weights === 'string' && { weights }),
+  };
+}
+
+/** The parameters over the module's `let`s; `given` wins over defaults. */
+function paramsOf(item: NetworkItem, module: Module, given: (param: string) => Value | undefined): Env {
+  const env = new Map(module.lets);
+  for (const param of item.params) {
+    const name = param.name.text;
+    const value =
+      given(name) ??
+      (param.default
+        ? evaluate(param.default, env)
+        : fail(`\`${name}\` has no value`, { span: param.span, help: 'give it a default' }));
+    env.set(name, value);
+  }
+  return env;
+}
+
+function libraryNetwork(role: NetworkItem['role'], value: Expr, module: Module) {
+  const callee = value.kind === 'call' ? value.callee : value;
+  const name = callee.kind === 'ref' ? callee.name : '';
+  const found = module.library && find(module.library, 'networks', name);
+  if (found?.item.role === role) return found;
+  const known = [...(module.library?.networks.values() ?? [])]
+    .filter((n) => n.role === role)
+    .map((n) => n.name.text);
+  const near = didYouMean(name, known);
+  return fail(`the library has no ${role} ${name ? `\`${name}\`` : 'like this'}`, {
+    span: callee.span,
+    help: near
+      ? `did you mean \`${near}\`?`
+      : known.length
+        ? `it has ${known.join(', ')}`
+        : 'write its body in braces',
+  });
+}
+
+function shapesOf(signature: Signature, env: Env): { input: Shape; output?: Shape } {
+  const sizes = new Map<string, Value>([...env, ['h', sym('h')], ['w', sym('w')]]);
+  const input = shapeOf(signature.input, sizes, signature.span);
+  for (const [axis, dim] of [
+    ['h', input[1]],
+    ['w', input[2]],
+  ] as const) {
+    if (!isSymbolic(dim) || sameDim(dim, sym(axis))) continue;
+    fail('an input is (channels, h, w), or has fixed sizes', {
+      span: signature.span,
+      label: `not ${printDim(dim)}`,
+    });
+  }
+  return { input, ...(signature.output && { output: shapeOf(signature.output, sizes, signature.span) }) };
+}
+
+function shapeOf(exprs: readonly Expr[], env: Env, span: Span): Shape {
+  const [channels, height, width, more] = exprs.map((expr) => {
+    const value = evaluate(expr, env);
+    const whole =
+      isSymbolic(value as Dim) || (typeof value === 'number' && Number.isSafeInteger(value) && value > 0);
+    return isSize(value) && whole
+      ? value
+      : fail('an extent must be a whole number, 1 or more', {
+          span: expr.span,
+          label: `this is ${describe(value)}`,
+        });
+  });
+  if (height === undefined || width === undefined || more !== undefined || typeof channels !== 'number') {
+    return fail('a shape has three extents: channels (a number), height, width', { span });
+  }
+  return [channels, height, width];
+}
+
+/** `(3, h, w)` */
+export function printShape(shape: Shape): string {
+  return `(${shape.map(printDim).join(', ')})`;
+}
+
+/** The image type of `shape`, any batch. */
+export function imageType(shape: Shape) {
+  return { shape: [sym('n'), ...shape] };
+}
+
+interface Applied {
+  readonly value: TensorValue;
+  readonly taps: ReadonlyMap<string, TensorValue>;
+}
+
+/** Lowers a network onto `x`. `until` stops after the statement of that name: nothing beyond it is needed. */
+export function applyNetwork(
+  lowering: Lowering,
+  def: NetworkDef,
+  x: TensorValue,
+  prefix = '',
+  until?: string,
+): Applied {
+  const { statements } = def.body;
+  const end =
+    until === undefined ? statements.length : statements.findIndex((s) => s.label?.text === until) + 1;
+  const body = { ...def.body, statements: statements.slice(0, end) };
+  const env = new Map<string, Value>([...def.env, ...entering(x)]);
+  const frame = { module: def.module, env, paths: new PathScope(prefix, def.body), blocks: [] };
+  const run = () => lowerBody(lowering, frame, body, x);
+  const value = def.call ? toldAt(def.call, def.name, run) : run();
+  const taps = new Map(
+    tapsOf(def).flatMap((tap) => {
+      const tapped = env.get(tap);
+      return tapped !== undefined && typeof tapped === 'object' && 'ref' in tapped
+        ? [[tap, tapped] as const]
+        : [];
+    }),
+  );
+  return { value, taps };
+}
+
+/** The names a network's body gives to values. */
+export function tapsOf({ body }: NetworkDef): string[] {
+  return body.statements.flatMap(({ label }) => label?.text ?? []);
+}
+
+/** The network alone, from `%x`, checked against its signature. */
+export function lowerNetwork(def: NetworkDef, source: Source): Network {
+  const builder = new GraphBuilder(def.name);
+  const type = imageType(def.input);
+  const x = { ref: builder.input('x', type), type, origin: { span: def.signature.span, values: [] } };
+  const { value, taps } = applyNetwork(loweringInto(builder, source), def, x);
+  const graph = builder.finish([value.ref]);
+  if (def.role === 'discriminator') checkStrides(def, graph);
+  const output = resultShape(def, value, source);
+  return {
+    role: def.role,
+    name: def.name,
+    graph,
+    input: def.input,
+    output,
+    ...(def.role === 'generator' && { scale: scaleOf(def, output) }),
+    taps: Object.fromEntries([...taps].map(([name, { ref }]) => [name, ref])),
+    ...(def.weights !== undefined && { weights: def.weights }),
+  };
+}
+
+function resultShape(def: NetworkDef, value: TensorValue, source: Source): Shape {
+  const [, channels, height, width] = value.type.shape;
+  if (typeof channels !== 'number' || height === undefined || width === undefined) {
+    return fail(`\`${def.name}\` does not give an image`, { span: def.span });
+  }
+  if (def.output && !sameShape(value.type.shape, imageType(def.output).shape)) {
+    fail(`\`${def.name}\` does not give what its signature says`, {
+      span: def.call ?? def.signature.span,
+      label: `${printShape(def.output)} is promised`,
+      notes: [`the body gives ${provenance(value, source)}`],
+    });
+  }
+  return [channels, height, width];
+}
+
+function scaleOf({ input, signature }: NetworkDef, output: Shape): number {
+  const [vertical, horizontal] = [ratio(output[1], input[1]), ratio(output[2], input[2])];
+  if (vertical !== undefined && vertical === horizontal) return vertical;
+  return fail('a generator must enlarge height and width by one factor', {
+    span: signature.span,
+    label: `this is ${printShape(input)} -> ${printShape(output)}`,
+  });
+}
+
+function ratio(out: Dim, into: Dim): number | undefined {
+  if (!isSymbolic(out) && !isSymbolic(into)) return out / into;
+  return isSymbolic(out) && isSymbolic(into) && out.sym === into.sym && out.add === 0
+    ? out.mul / out.div
+    : undefined;
+}
+
+/** A discriminator must see every pixel of its patch: strides that do not divide it would drop a border. */
+function checkStrides(def: NetworkDef, graph: Graph): void {
+  const shrink = new Map<Ref, number>();
+  const extents = new Map(graph.inputs.map(({ ref, type }) => [ref, type.shape]));
+  let drops = false;
+  for (const { ref, inputs, attrs, type } of graph.nodes) {
+    const stride = typeof attrs.stride === 'number' ? attrs.stride : 1;
+    const sizes = extents.get(inputs[0] ?? '')?.slice(2) ?? [];
+    drops ||= sizes.some((size) => typeof size === 'number' && size > 1 && size % stride !== 0);
+    shrink.set(ref, stride * Math.max(1, ...inputs.map((input) => shrink.get(input) ?? 1)));
+    extents.set(ref, type.shape);
+  }
+  if (!drops) return;
+  const total = Math.max(...shrink.values());
+  const size =
+    def.input.slice(1).find((extent) => typeof extent === 'number' && extent % total !== 0) ?? def.input[1];
+  const below = typeof size === 'number' ? Math.floor(size / total) * total : 0;
+  fail(`the strides of \`${def.name}\` do not divide the patch`, {
+    span: def.span,
+    label: `its strides divide by ${total}`,
+    notes: [`the patch is ${printDim(size)} pixels wide`],
+    help: `use a patch of ${below > 0 ? `${below} or ` : ''}${below + total}`,
+  });
+}

@@ -1,0 +1,200 @@
+// Parameters of everything that can be called, typed: a row says what each argument must be, and the code behind the
+// row receives exactly that. Binding (which argument goes where) is the same for builtins, blocks and losses.
+
+import { type Diagnostic, fail, type Span, UserError } from '../diagnostics.js';
+import type { Arg, Expr } from './ast.js';
+import { didYouMean } from './suggest.js';
+import {
+  describe,
+  type Env,
+  evaluate,
+  isTensor,
+  isTuple,
+  type TensorValue,
+  type Value,
+  valuesOf,
+} from './values.js';
+
+export interface Param<T> {
+  /** What it must be: "a whole number, 1 or more". */
+  readonly expected: string;
+  /** The argument's value, or undefined when it is not what is expected. */
+  read(value: Value): T | undefined;
+  /** Present: the argument may be left out. */
+  readonly fallback?: { readonly value: T };
+  /** Bare words with a meaning for this parameter: `mode=nearest`. */
+  readonly words?: readonly string[];
+  /** Takes all remaining positional arguments, as one tuple. */
+  readonly rest?: true;
+}
+
+export type Params = Readonly<Record<string, Param<unknown>>>;
+export type ArgsOf<P extends Params> = { readonly [K in keyof P]: P[K] extends Param<infer T> ? T : never };
+
+/** Something that can be called: `R` is what a call of it means. */
+export interface Callable<R> {
+  readonly name: string;
+  readonly doc: string;
+  readonly params: Params;
+  call(args: readonly Arg[], env: Env, at: Span): R;
+}
+
+export function callable<P extends Params, R>(
+  name: string,
+  doc: string,
+  params: P,
+  meaning: (args: ArgsOf<P>, at: Span) => R,
+): Callable<R> {
+  return { name, doc, params, call: (args, env, at) => meaning(readArgs(name, params, args, env, at), at) };
+}
+
+/** The rows by name. */
+export function table<R>(...rows: readonly Callable<R>[]): ReadonlyMap<string, Callable<R>> {
+  return new Map(rows.map((row) => [row.name, row]));
+}
+
+function param<T>(expected: string, read: (value: Value) => T | undefined, fallback?: T): Param<T> {
+  return { expected, read, ...(fallback !== undefined && { fallback: { value: fallback } }) };
+}
+
+function numeric(expected: string, admits: (value: number) => boolean) {
+  return (fallback?: number): Param<number> =>
+    param(expected, (value) => (typeof value === 'number' && admits(value) ? value : undefined), fallback);
+}
+
+export const count = numeric('a whole number, 1 or more', (v) => Number.isSafeInteger(v) && v >= 1);
+export const whole = numeric('a whole number, 0 or more', (v) => Number.isSafeInteger(v) && v >= 0);
+export const positive = numeric('a number above 0', (v) => v > 0);
+export const number = numeric('a number', () => true);
+export const fraction = numeric('a number from 0 up to, but not including, 1', (v) => v >= 0 && v < 1);
+
+export const flag = (fallback?: boolean): Param<boolean> =>
+  param('true or false', (value) => (typeof value === 'boolean' ? value : undefined), fallback);
+
+export const tap = (): Param<TensorValue> =>
+  param('a named value', (value) => (isTensor(value) ? value : undefined));
+
+export const word = <W extends string>(words: readonly W[], fallback?: W): Param<W> => ({
+  ...param(words.join(' or '), (value) => words.find((known) => known === value), fallback),
+  words,
+});
+
+/** `(1, 2)`; a single one needs no parentheses. */
+export const listOf = <T>(item: Param<T>, expected: string): Param<readonly T[]> =>
+  param(expected, (value) => {
+    const items = (isTuple(value) ? value.items : [value]).map((v) => item.read(v));
+    return items.some((v) => v === undefined) ? undefined : items.filter((v) => v !== undefined);
+  });
+
+export const rest = <T>(item: Param<T>): Param<readonly T[]> => ({
+  ...listOf(item, `each ${item.expected}`),
+  rest: true,
+});
+
+export const or = <T>(param: Param<T>, fallback: T): Param<T> => ({
+  ...param,
+  fallback: { value: fallback },
+});
+export const optional = <T>(param: Param<T>): Param<T | undefined> => ({
+  ...param,
+  fallback: { value: undefined },
+});
+
+/** What binding must know of a parameter. */
+export interface Declared {
+  readonly name: string;
+  readonly required: boolean;
+  readonly rest?: true;
+}
+
+export function declared(params: Params): Declared[] {
+  return Object.entries(params).map(([name, { fallback, rest }]) => ({
+    name,
+    required: fallback === undefined,
+    ...(rest && { rest }),
+  }));
+}
+
+/** Which argument each parameter gets. Throws every mistake: too many, unknown, twice, missing. */
+export function bind(
+  callee: string,
+  params: readonly Declared[],
+  args: readonly Arg[],
+  at: Span,
+): ReadonlyMap<string, Expr> {
+  const bound = new Map<string, Expr>();
+  const mistakes: Diagnostic[] = [];
+  const takes = params.length
+    ? `\`${callee}\` takes ${params.map(({ name, required, rest }) => `${name}${rest ? ', …' : required ? '' : '?'}`).join(', ')}`
+    : `\`${callee}\` takes no arguments`;
+  let position = 0;
+  for (const arg of args) {
+    const name = arg.name?.text ?? params[position]?.name;
+    const target = params.find((param) => param.name === name);
+    if (!arg.name && bound.size > position && !target?.rest) {
+      mistakes.push({
+        message: 'a positional argument cannot follow a named one',
+        span: arg.span,
+        help: takes,
+      });
+    } else if (!target) {
+      const near =
+        arg.name &&
+        didYouMean(
+          arg.name.text,
+          params.map((param) => param.name),
+        );
+      mistakes.push({
+        message: arg.name
+          ? `\`${callee}\` has no parameter \`${arg.name.text}\``
+          : `too many arguments for \`${callee}\``,
+        span: arg.name?.span ?? arg.span,
+        help: near ? `did you mean \`${near}\`?` : takes,
+      });
+    } else if (target.rest && !arg.name) {
+      const items = args.slice(position).filter((other) => !other.name);
+      bound.set(target.name, { kind: 'tuple', items: items.map(({ value }) => value), span: arg.span });
+      continue;
+    } else if (bound.has(target.name)) {
+      mistakes.push({ message: `\`${target.name}\` is given twice`, span: arg.span });
+    } else {
+      bound.set(target.name, arg.value);
+    }
+    if (!arg.name) position++;
+  }
+  for (const { name, required } of params) {
+    if (!required || bound.has(name) || mistakes.length > 0) continue;
+    mistakes.push({ message: `\`${callee}\` needs \`${name}\``, span: at, help: takes });
+  }
+  if (mistakes.length > 0) throw new UserError(mistakes);
+  return bound;
+}
+
+function readArgs<P extends Params>(
+  callee: string,
+  params: P,
+  args: readonly Arg[],
+  env: Env,
+  at: Span,
+): ArgsOf<P> {
+  const bound = bind(callee, declared(params), args, at);
+  const values = Object.entries(params).map(([name, param]) => {
+    const expr = bound.get(name);
+    return [name, expr ? readArg(`\`${name}\` of \`${callee}\``, param, expr, env) : param.fallback?.value];
+  });
+  // Each entry was read by the parameter of its own name, which is what ArgsOf says.
+  return Object.fromEntries(values) as ArgsOf<P>;
+}
+
+/** One argument as its parameter wants it; `what` names it in the message. */
+export function readArg<T>(what: string, param: Param<T>, expr: Expr, env: Env): T {
+  const bare = expr.kind === 'ref' && param.words?.includes(expr.name);
+  const value = bare ? expr.name : evaluate(expr, env);
+  const result = param.read(value);
+  if (result !== undefined) return result;
+  return fail(`${what} must be ${param.expected}`, {
+    span: expr.span,
+    label: `this is ${describe(value)}`,
+    notes: expr.kind === 'ref' ? [] : valuesOf([expr], env),
+  });
+}
