@@ -42,7 +42,6 @@ function evaluate(expr: ConstantExpr, weights: Weights): Values {
     const data = weights.get(expr.param) ?? internal(`parameter "${expr.param}" is not in the plan's table`);
     return { shape: expr.shape, data: Float64Array.from(data) };
   }
-  if ('values' in expr) return { shape: expr.shape, data: Float64Array.from(expr.values) };
   const args = expr.args.map((arg) => evaluate(arg, weights));
   const value = applyConstantOp(expr.op, args, expr.attrs);
   if (value.shape.join() !== expr.shape.join()) {

@@ -15,6 +15,11 @@ export interface Scale {
   readonly div: number;
 }
 
+/** `count` pixels of the network's input in pixels of a buffer. */
+export function pixels(count: number, { mul, div }: Scale): number {
+  return (count * mul) / div;
+}
+
 /** Undefined where the tensor is no scaled copy of the image (fixed sizes, unpadded convs): such a plan runs whole. */
 export function scaleOf({ dims: [, height, width] }: PlanBuffer): Scale | undefined {
   if (!isScaled(height, 'h') || !isScaled(width, 'w')) return undefined;

@@ -9,7 +9,7 @@ import { evalDim, type Sizes } from './dims.js';
 import { type Facts, quadsOf, walkRange } from './halo.js';
 import { roundUp } from './kernels/kernel.js';
 import { ALIGNMENT, bufferBytes, bytesPerElement, constantBytes, type Life, place } from './memory.js';
-import type { Operand, PlanBuffer, Port, Step } from './plan.js';
+import type { Axis, Operand, PlanBuffer, Port, Step } from './plan.js';
 
 export interface Size {
   readonly height: number;
@@ -171,7 +171,7 @@ export function buildSchedule(
       largestBinding: Math.max(...constants, ...sizes),
     },
     macs: sum(segments.map((segment) => segmentMacs(facts, segment))),
-    plainMacs: sum(plan.steps.map((step) => stepMacs(step, plan.buffers, size))),
+    plainMacs: sum(plan.steps.map((step) => stepMacs(step, plan.buffers, sizesOf(size)))),
   };
 }
 
@@ -259,23 +259,23 @@ export function sizesOf({ height, width }: Size): Sizes {
   return { n: 1, h: height, w: width };
 }
 
-export function workgroupsOf({ workgroups }: Step, sizes: Sizes): [number, number, number] {
-  const [x, y, z] = workgroups.map((axis) =>
-    axis.reduce((product, { dim, per }) => product * Math.ceil(evalDim(dim, sizes) / per), 1),
-  );
-  return [x!, y!, z!];
+export function axisGroups(axes: Step['workgroups'], sizes: Sizes): readonly [number, number, number] {
+  const count = (axis: Axis): number =>
+    axis.reduce((product, { dim, per }) => product * Math.ceil(evalDim(dim, sizes) / per), 1);
+  return [count(axes[0]), count(axes[1]), count(axes[2])];
 }
 
 function segmentMacs({ plan }: Facts, { start, end, rows, columns }: Segment): number {
   const steps = plan.steps.slice(start, end);
   const total = (extents: readonly Extent[]): number => sum(extents.map(({ from, to }) => to - from));
   const size = { height: total(rows), width: total(columns) };
-  return sum(steps.map((step) => stepMacs(step, plan.buffers, size)));
+  return sum(steps.map((step) => stepMacs(step, plan.buffers, sizesOf(size))));
 }
 
-export function stepMacs(step: Step, buffers: readonly PlanBuffer[], size: Size): number {
+/** Multiply-accumulates of a step. */
+export function stepMacs(step: Step, buffers: readonly PlanBuffer[], sizes: Sizes): number {
   const { dims } = buffers[step.writes.buffer]!;
-  return dims.reduce<number>((product, dim) => product * evalDim(dim, sizesOf(size)), step.macs);
+  return dims.reduce<number>((product, dim) => product * evalDim(dim, sizes), step.macs);
 }
 
 export function sum(values: readonly number[]): number {

@@ -1,0 +1,88 @@
+// From an adapter to a device with everything on that makes networks fast, and what people and the compiler need to
+// know of it. Works on any GPUAdapter, in the browser and in Node.
+
+/** Turned on where the adapter has them. */
+const FEATURES: readonly GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query'];
+
+/** Raised from WebGPU's defaults (128 MiB bindings, 16 KiB workgroups) to what the adapter can do. */
+const LIMITS = [
+  'maxStorageBufferBindingSize',
+  'maxBufferSize',
+  'maxStorageBuffersPerShaderStage',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeX',
+  'maxComputeWorkgroupSizeY',
+  'maxComputeWorkgroupSizeZ',
+  'maxComputeWorkgroupsPerDimension',
+] as const;
+
+export type LimitName = (typeof LIMITS)[number];
+
+export interface Description {
+  /** `llvmpipe (LLVM 15.0.6, 256 bits)` */
+  readonly name: string;
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly driver: string;
+  readonly kind: 'hardware' | 'software';
+  readonly features: readonly string[];
+  readonly limits: Readonly<Record<LimitName, number>>;
+  /** Undefined without subgroups. */
+  readonly subgroupSize?: { readonly min: number; readonly max: number };
+}
+
+/** What decides which kernels are written for a device. */
+export interface DeviceTarget {
+  readonly shaderF16: boolean;
+  /** Where subgroups exist and always have this size. */
+  readonly subgroupSize?: number;
+  readonly software: boolean;
+  readonly limits: Readonly<Record<LimitName, number>>;
+}
+
+/** An adapter gives one device; ask for a new adapter for the next. */
+export async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
+  return adapter.requestDevice({
+    requiredFeatures: FEATURES.filter((name) => adapter.features.has(name)),
+    requiredLimits: limitsOf(adapter),
+  });
+}
+
+export function describe(adapter: GPUAdapter): Description {
+  const { info } = adapter;
+  const { vendor, architecture, device, description } = info;
+  return {
+    name: device || description || architecture || vendor || 'unnamed adapter',
+    vendor,
+    architecture,
+    driver: description,
+    kind: isSoftware(info) ? 'software' : 'hardware',
+    features: [...adapter.features].sort(),
+    limits: limitsOf(adapter),
+    ...(adapter.features.has('subgroups') && {
+      subgroupSize: { min: info.subgroupMinSize, max: info.subgroupMaxSize },
+    }),
+  };
+}
+
+export function targetOf(device: GPUDevice): DeviceTarget {
+  const { subgroupMinSize: min, subgroupMaxSize: max } = device.adapterInfo;
+  return {
+    shaderF16: device.features.has('shader-f16'),
+    ...(device.features.has('subgroups') && min === max && { subgroupSize: min }),
+    software: isSoftware(device.adapterInfo),
+    limits: limitsOf(device),
+  };
+}
+
+/** Vulkan or Direct3D on the CPU: lavapipe, SwiftShader, WARP. */
+function isSoftware(info: GPUAdapterInfo): boolean {
+  return (
+    info.isFallbackAdapter || /llvmpipe|swiftshader|basic render/i.test(`${info.device} ${info.description}`)
+  );
+}
+
+function limitsOf({ limits }: { readonly limits: GPUSupportedLimits }): Record<LimitName, number> {
+  return Object.fromEntries(LIMITS.map((name) => [name, limits[name]])) as Record<LimitName, number>;
+}

@@ -1,0 +1,180 @@
+// Runs a plan: the weights go to the device once, then images of any size are sent through it, whole or in tiles.
+
+import { fail, internal } from '../diagnostics.js';
+import { uploadConstants } from './constant-buffers.js';
+import { checkWeights, type Weights } from './constants.js';
+import { LossGuard } from './gpu.js';
+import { type Facts, factsOf } from './halo.js';
+import type { PlanarImage } from './image.js';
+import { Pacer } from './pacer.js';
+import { checkFeatures, Pipelines } from './pipelines.js';
+import { PLAN_VERSION, type Plan } from './plan.js';
+import { buildProgram, type Parts, type Program } from './program.js';
+import { Readback } from './readback.js';
+import { largestPiece, runProgram } from './run.js';
+import type { Schedule, Size } from './schedule.js';
+import { planTiles } from './tiles.js';
+
+export interface NetworkOptions {
+  /** Bytes of device memory to use at most. */
+  readonly memory?: number;
+  /** Side of the tiles in pixels of the input, without their halo; by default as large as fits. */
+  readonly tile?: number;
+}
+
+export interface RunOptions {
+  /** Called now and then with the fraction that is done, 1 at the end. */
+  readonly onProgress?: (fraction: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+const DEFAULT_MEMORY = 2 ** 31;
+
+/** Uploads the weights and compiles the kernels of `plan`. */
+export async function open(
+  device: GPUDevice,
+  plan: Plan,
+  weights: Weights,
+  options: NetworkOptions = {},
+): Promise<Network> {
+  checkPlan(plan);
+  checkFeatures(device, plan.kernels);
+  checkWeights(plan.parameters, weights);
+  const guard = new LossGuard(device);
+  const pipelines = new Pipelines(device);
+  const [constants] = await guard.wait(
+    Promise.all([
+      uploadConstants(device, plan, weights),
+      Promise.all(plan.kernels.map((kernel) => pipelines.get(kernel))),
+    ]),
+  );
+  const parts = { device, pipelines, facts: factsOf(plan), constants: constants.bindings };
+  return new Network(parts, guard, options, constants.buffers);
+}
+
+function checkPlan(plan: Plan): void {
+  const { format, version, inputs, outputs, buffers } = plan;
+  if (format !== 'src-plan' || version !== PLAN_VERSION) {
+    fail(`this is no plan of version ${PLAN_VERSION}`, {
+      notes: [`it says format ${format}, version ${version}`],
+      help: 'compile the network again',
+    });
+  }
+  if (inputs.length !== 1 || outputs.length !== 1) {
+    fail(`plan "${plan.name}" has ${inputs.length} inputs and ${outputs.length} outputs`, {
+      help: 'run a network with one of each',
+    });
+  }
+  for (const { name, buffer } of [...inputs, ...outputs]) {
+    if (buffers[buffer]?.dtype !== 'f32') internal(`port ${name} is not f32`);
+  }
+}
+
+/** A plan on a device, ready to run. */
+export class Network {
+  readonly #parts: Parts;
+  readonly #guard: LossGuard;
+  readonly #pacer: Pacer;
+  readonly #options: NetworkOptions;
+  readonly #constants: readonly GPUBuffer[];
+  /** What the size that ran last needs on the device. */
+  #loaded: { readonly program: Program; readonly readback: Readback } | undefined;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: Parts, guard: LossGuard, options: NetworkOptions, constants: readonly GPUBuffer[]) {
+    this.#parts = parts;
+    this.#guard = guard;
+    this.#options = options;
+    this.#constants = constants;
+    this.#pacer = new Pacer(parts.device, guard);
+  }
+
+  /** How an image of this size will be run. */
+  schedule(size: Size): Schedule {
+    const { limits } = this.#parts.device;
+    const memory = this.#options.memory ?? DEFAULT_MEMORY;
+    return planTiles(this.#parts.facts, size, { ...limitsOf(limits), memory }, this.#options.tile);
+  }
+
+  /** One image through the network. Calls queue up. */
+  run(image: PlanarImage, options: RunOptions = {}): Promise<PlanarImage> {
+    return this.#inTurn(() => this.#run(image, options));
+  }
+
+  /** Frees the network's device memory once all runs have ended. The device stays open. */
+  close(): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#unload();
+      for (const buffer of this.#constants) buffer.destroy();
+    });
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(work);
+    this.#last = result.then(
+      () => {},
+      () => {},
+    );
+    return result;
+  }
+
+  async #run(image: PlanarImage, { onProgress, signal }: RunOptions): Promise<PlanarImage> {
+    const result = emptyResult(this.#parts.facts, image);
+    signal?.throwIfAborted();
+    const { program, readback } = await this.#load(image);
+    let done = 0;
+    this.#pacer.start({
+      signal,
+      onDone: (cost) => {
+        done += cost;
+        onProgress?.(Math.min(1, done / program.cost));
+      },
+    });
+    const { device, facts } = this.#parts;
+    await runProgram({ device, facts, pacer: this.#pacer, program, readback }, image, result);
+    return result;
+  }
+
+  async #load({ width, height }: Size) {
+    const { facts, device } = this.#parts;
+    const schedule = this.schedule({ width, height });
+    const { size } = this.#loaded?.program.schedule ?? {};
+    if (this.#loaded && size?.width === schedule.size.width && size.height === schedule.size.height) {
+      return this.#loaded;
+    }
+    this.#unload();
+    const program = await this.#guard.wait(buildProgram(this.#parts, schedule));
+    const readback = new Readback(device, this.#guard, this.#pacer, largestPiece(facts, program));
+    this.#loaded = { program, readback };
+    return this.#loaded;
+  }
+
+  #unload(): void {
+    this.#loaded?.program.destroy();
+    this.#loaded?.readback.destroy();
+    this.#loaded = undefined;
+  }
+}
+
+/** The output image for `image`, which must be one that the network takes. */
+function emptyResult({ plan, scales }: Facts, { width, height, data }: PlanarImage): PlanarImage {
+  const [input] = plan.inputs;
+  const [output] = plan.outputs;
+  const channels = data.length / (width * height);
+  if (channels !== input!.channels) {
+    fail(`the image has ${channels} channels, ${plan.name} takes ${input!.channels}`, {
+      help: 'convert the image first',
+    });
+  }
+  const { mul, div } = scales[output!.buffer] ?? internal(`output ${output!.name} is no image`);
+  const scaled = { width: Math.ceil((width * mul) / div), height: Math.ceil((height * mul) / div) };
+  return { ...scaled, data: new Float32Array(output!.channels * scaled.width * scaled.height) };
+}
+
+function limitsOf({
+  maxStorageBufferBindingSize,
+  maxBufferSize,
+  maxComputeWorkgroupsPerDimension,
+}: GPUSupportedLimits) {
+  return { maxStorageBufferBindingSize, maxBufferSize, maxComputeWorkgroupsPerDimension };
+}

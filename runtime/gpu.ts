@@ -1,0 +1,69 @@
+// What the runtime needs of WebGPU beside its objects: the flag values (browsers define them as globals, Node does
+// not), and the three ways it fails (a rule broken, memory exhausted, the device lost) turned into our errors.
+
+import { fail, internal, UserError } from '../diagnostics.js';
+
+export const Usage = { mapRead: 1, copySrc: 4, copyDst: 8, uniform: 64, storage: 128 } as const;
+export const MAP_READ = 1;
+export const STAGE_COMPUTE = 4;
+
+/** Runs `work`; a validation error in it is a bug of ours, running out of memory is the user's to solve. */
+export async function checked<T>(device: GPUDevice, what: string, bytes: number, work: () => T): Promise<T> {
+  device.pushErrorScope('validation');
+  device.pushErrorScope('out-of-memory');
+  let result: T;
+  let scopes: Promise<[GPUError | null, GPUError | null]>;
+  try {
+    result = work();
+  } finally {
+    scopes = Promise.all([device.popErrorScope(), device.popErrorScope()]);
+  }
+  const [exhausted, invalid] = await scopes;
+  if (exhausted) failMemory(what, bytes, exhausted.message);
+  if (invalid) internal(`${what}: ${invalid.message}`);
+  return result;
+}
+
+function failMemory(what: string, bytes: number, reason: string): never {
+  fail(`the GPU ran out of memory: ${what} needs ${printBytes(bytes)}`, {
+    notes: [firstLine(reason)],
+    help: 'use a smaller --tile or --precision f16, or close other programs that use the GPU',
+  });
+}
+
+/** Waits that end when the device is lost, so that nothing hangs; one subscription however many waits there are. */
+export class LossGuard {
+  #error: UserError | undefined;
+  readonly #waiting = new Set<(error: UserError) => void>();
+
+  constructor(device: GPUDevice) {
+    void device.lost.then(({ reason, message }) => {
+      this.#error = new UserError({
+        message:
+          reason === 'destroyed' ? 'the GPU device was closed while in use' : 'the GPU device was lost',
+        ...(message && { notes: [firstLine(message)] }),
+        help: 'run the command again; if it is lost again, use a smaller --tile, or --device software',
+      });
+      for (const reject of this.#waiting) reject(this.#error);
+    });
+  }
+
+  async wait<T>(promise: Promise<T>): Promise<T> {
+    if (this.#error) throw this.#error;
+    return new Promise<T>((resolve, reject) => {
+      this.#waiting.add(reject);
+      promise
+        .then(resolve, (error) => reject(this.#error ?? error))
+        .finally(() => this.#waiting.delete(reject));
+    });
+  }
+}
+
+export function printBytes(bytes: number): string {
+  if (bytes >= 2 ** 30) return `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+  return bytes >= 2 ** 20 ? `${(bytes / 2 ** 20).toFixed(1)} MiB` : `${Math.ceil(bytes / 1024)} KiB`;
+}
+
+function firstLine(text: string): string {
+  return text.split('\n')[0]!;
+}

@@ -1,0 +1,122 @@
+// Sends work to the queue in portions of bounded duration: long enough to keep the device busy, short enough that
+// watchdogs do not fire, progress moves and an abort is noticed. A portion's size follows measured speed.
+
+import { checked, type LossGuard } from './gpu.js';
+
+/** One dispatch, ready to encode. */
+export interface Command {
+  readonly pipeline: GPUComputePipeline;
+  readonly group: GPUBindGroup;
+  readonly uniformOffset: number;
+  readonly workgroups: readonly [number, number, number];
+  /** In multiply-accumulates, roughly. */
+  readonly cost: number;
+}
+
+export interface Watch {
+  readonly signal?: AbortSignal | undefined;
+  /** Called with the cost of each portion that is done. */
+  readonly onDone: (cost: number) => void;
+}
+
+/** Two portions in flight keep the device busy while the next is encoded. */
+const IN_FLIGHT = 2;
+const TARGET_MS = 150;
+/** About 0.1 s on lavapipe, nothing on a GPU; then portions grow to what fits the target. */
+const FIRST_PORTION = 5e8;
+/** One odd measurement changes the size of a portion by this factor at most. */
+const ADAPT = 4;
+
+export class Pacer {
+  readonly #device: GPUDevice;
+  readonly #guard: LossGuard;
+  #portion = FIRST_PORTION;
+  #encoder: GPUCommandEncoder | undefined;
+  #pass: GPUComputePassEncoder | undefined;
+  #cost = 0;
+  #inFlight: Promise<void>[] = [];
+  #lastDone = 0;
+  #watch: Watch = { onDone: () => {} };
+
+  constructor(device: GPUDevice, guard: LossGuard) {
+    this.#device = device;
+    this.#guard = guard;
+  }
+
+  start(watch: Watch): void {
+    this.#watch = watch;
+  }
+
+  /** Encodes a dispatch; true when enough is gathered and `submit` should be awaited. */
+  dispatch({ pipeline, group, uniformOffset, workgroups, cost }: Command): boolean {
+    this.#pass ??= this.#open().beginComputePass();
+    this.#pass.setPipeline(pipeline);
+    this.#pass.setBindGroup(0, group, [uniformOffset]);
+    this.#pass.dispatchWorkgroups(...workgroups);
+    this.#cost += cost;
+    return this.#cost >= this.#portion;
+  }
+
+  copy(source: GPUBuffer, offset: number, target: GPUBuffer, bytes: number): void {
+    this.#pass?.end();
+    this.#pass = undefined;
+    this.#open().copyBufferToBuffer(source, offset, target, 0, bytes);
+  }
+
+  /** Sends what is gathered. Resolves when the queue has room for more. */
+  async submit(): Promise<void> {
+    this.#watch.signal?.throwIfAborted();
+    if (!this.#encoder) return;
+    this.#pass?.end();
+    const encoder = this.#encoder;
+    const cost = this.#cost;
+    this.#reset();
+    const submitted = performance.now();
+    const valid = checked(this.#device, 'the network', 0, () =>
+      this.#device.queue.submit([encoder.finish()]),
+    );
+    const done = this.#guard.wait(Promise.all([valid, this.#device.queue.onSubmittedWorkDone()]));
+    const finished = done.then(() => this.#finished(cost, submitted));
+    finished.catch(() => {}); // whoever awaits it later sees the error; until then it must not end the process
+    this.#inFlight.push(finished);
+    if (this.#inFlight.length >= IN_FLIGHT) await this.#inFlight.shift();
+  }
+
+  /** Sends the rest and waits for everything. */
+  async drain(): Promise<void> {
+    await this.submit();
+    const rest = this.#inFlight;
+    this.#inFlight = [];
+    await Promise.all(rest);
+  }
+
+  /** Forgets what was not sent and waits for what was, whatever becomes of it. */
+  async cancel(): Promise<void> {
+    this.#pass?.end();
+    this.#reset();
+    await Promise.allSettled(this.#inFlight);
+    this.#inFlight = [];
+  }
+
+  #open(): GPUCommandEncoder {
+    this.#encoder ??= this.#device.createCommandEncoder();
+    return this.#encoder;
+  }
+
+  #reset(): void {
+    this.#pass = undefined;
+    this.#encoder = undefined;
+    this.#cost = 0;
+  }
+
+  #finished(cost: number, submitted: number): void {
+    const now = performance.now();
+    const elapsed = Math.max(0.1, now - Math.max(submitted, this.#lastDone));
+    this.#lastDone = now;
+    if (cost >= this.#portion) {
+      const ideal = (cost / elapsed) * TARGET_MS;
+      this.#portion = Math.min(this.#portion * ADAPT, Math.max(this.#portion / ADAPT, ideal));
+    }
+    this.#watch.onDone(cost);
+  }
+}

@@ -1,0 +1,221 @@
+// A schedule on the device: physical buffers, bind groups, uniforms and the flat list of dispatches of every tile.
+// Built once for an image size and run for every image of that size.
+
+import { internal, printLoc } from '../diagnostics.js';
+import { type Dim, evalDim, type Sizes } from './dims.js';
+import { checked, Usage } from './gpu.js';
+import type { Facts } from './halo.js';
+import { ALIGNMENT, bufferBytes } from './memory.js';
+import type { Command } from './pacer.js';
+import type { Pipeline, Pipelines } from './pipelines.js';
+import type { Binding, PlanBuffer, Step } from './plan.js';
+import {
+  axisGroups,
+  type Extent,
+  type Schedule,
+  type Segment,
+  type Size,
+  sizesOf,
+  stepMacs,
+  sum,
+} from './schedule.js';
+import { type Move, movesOf, windowOf } from './windows.js';
+
+export interface Program {
+  readonly schedule: Schedule;
+  /** The physical buffers. */
+  readonly slots: readonly GPUBuffer[];
+  /** The tiles of each segment, in the order of their execution. */
+  readonly tiles: readonly (readonly Tile[])[];
+  /** The sum over all commands. */
+  readonly cost: number;
+  destroy(): void;
+}
+
+export interface Tile {
+  readonly rows: Extent;
+  readonly columns: Extent;
+  readonly commands: readonly Command[];
+}
+
+/** What a program is built from. */
+export interface Parts {
+  readonly device: GPUDevice;
+  readonly pipelines: Pipelines;
+  readonly facts: Facts;
+  readonly constants: readonly GPUBufferBinding[];
+}
+
+export async function buildProgram(parts: Parts, schedule: Schedule): Promise<Program> {
+  const { device, pipelines, facts } = parts;
+  const kernels = await Promise.all(facts.plan.kernels.map((kernel) => pipelines.get(kernel)));
+  const segments = await Promise.all(
+    schedule.segments.map(async (segment) => ({
+      ...segment,
+      before: await movesOf(facts, schedule, segment.loads, 'load', pipelines),
+      after: await movesOf(facts, schedule, segment.stores, 'store', pipelines),
+    })),
+  );
+  const uniforms = new Uniforms(sum(segments.map(countBlocks)));
+  const { width, height } = schedule.size;
+  const bytes = schedule.memory.planned + uniforms.bytes;
+  const buffers = await checked(device, `an image of ${width}x${height}`, bytes, () => ({
+    slots: schedule.slotBytes.map((size, i) =>
+      device.createBuffer({ label: `slot ${i}`, size, usage: SLOT_USAGE }),
+    ),
+    uniforms: device.createBuffer({
+      label: 'uniforms',
+      size: uniforms.bytes,
+      usage: Usage.uniform | Usage.copyDst,
+    }),
+  }));
+  const context = { ...parts, kernels, schedule, uniforms, buffers };
+  const tiles = await checked(device, 'binding the network', 0, () =>
+    segments.map((segment) => tilesOf(context, segment)),
+  );
+  device.queue.writeBuffer(buffers.uniforms, 0, uniforms.words);
+  return {
+    schedule,
+    slots: buffers.slots,
+    tiles,
+    cost: sum(tiles.flat().map(({ commands }) => sum(commands.map(({ cost }) => cost)))),
+    destroy: () => {
+      for (const buffer of [...buffers.slots, buffers.uniforms]) buffer.destroy();
+    },
+  };
+}
+
+const SLOT_USAGE = Usage.storage | Usage.copySrc | Usage.copyDst;
+
+type Moving = Segment & { readonly before: readonly Move[]; readonly after: readonly Move[] };
+
+interface Context extends Parts {
+  readonly kernels: readonly Pipeline[];
+  readonly schedule: Schedule;
+  readonly uniforms: Uniforms;
+  readonly buffers: { readonly slots: readonly GPUBuffer[]; readonly uniforms: GPUBuffer };
+}
+
+/** The commands of every tile; bind groups serve all tiles, and tiles of one shape share the commands of its steps. */
+function tilesOf(context: Context, segment: Moving): Tile[] {
+  const { facts, uniforms, schedule } = context;
+  const { plan } = facts;
+  const slotOf = (buffer: number): GPUBuffer => context.buffers.slots[segment.slots.get(buffer)!]!;
+  const bind = (binding: Binding): GPUBufferBinding => {
+    if ('constant' in binding) return context.constants[binding.constant]!;
+    const size = bufferBytes(plan.buffers[binding.buffer]!, sizesOf(segment.largest));
+    return { buffer: slotOf(binding.buffer), size };
+  };
+
+  const steps = plan.steps.slice(segment.start, segment.end).map((step) => {
+    const { gpu, layout } = context.kernels[step.kernel]!;
+    return { step, pipeline: gpu, group: bindGroup(context, nameOf(step), layout, step.bindings.map(bind)) };
+  });
+  const runSteps = (shape: Size): Command[] => {
+    const sizes = sizesOf(shape);
+    return steps.map(({ step, pipeline, group }) => ({
+      pipeline,
+      group,
+      uniformOffset: uniforms.add(step.uniforms, sizes),
+      workgroups: axisGroups(step.workgroups, sizes),
+      cost: stepCost(step, plan.buffers, sizes),
+    }));
+  };
+
+  const withGroup = (move: Move) => {
+    const { operand } = move.transfer;
+    const tile = { buffer: slotOf(operand.buffer) };
+    const band = { buffer: context.buffers.slots[move.band.slot]! };
+    const storage = move.direction === 'load' ? [band, tile] : [tile, band];
+    const label = `${move.direction} ${plan.buffers[operand.buffer]!.name}`;
+    return { move, group: bindGroup(context, label, move.pipeline.layout, storage) };
+  };
+  const runMove = (
+    { move, group }: ReturnType<typeof withGroup>,
+    rows: Extent,
+    columns: Extent,
+  ): Command[] => {
+    const sizes = windowOf(move, facts, schedule.size.width, rows, columns);
+    if (!sizes) return [];
+    return [
+      {
+        pipeline: move.pipeline.gpu,
+        group,
+        uniformOffset: uniforms.add(move.launch.uniforms, sizes),
+        workgroups: axisGroups(move.launch.workgroups, sizes),
+        cost: sizes.rows! * sizes.cols! * move.transfer.operand.channels * COST_PER_ELEMENT,
+      },
+    ];
+  };
+  const before = segment.before.map(withGroup);
+  const after = segment.after.map(withGroup);
+
+  const shapes = new Map<string, readonly Command[]>();
+  return segment.rows.flatMap((rows) =>
+    segment.columns.map((columns): Tile => {
+      const shape = { height: rows.to - rows.from, width: columns.to - columns.from };
+      const key = `${shape.width}x${shape.height}`;
+      const body = shapes.get(key) ?? runSteps(shape);
+      shapes.set(key, body);
+      const loads = before.flatMap((move) => runMove(move, rows, columns));
+      const stores = after.flatMap((move) => runMove(move, rows, columns));
+      return { rows, columns, commands: [...loads, ...body, ...stores] };
+    }),
+  );
+}
+
+function bindGroup(
+  { device, buffers }: Context,
+  label: string,
+  layout: GPUBindGroupLayout,
+  storage: readonly GPUBufferBinding[],
+): GPUBindGroup {
+  const resources = [{ buffer: buffers.uniforms, size: BLOCK_BYTES }, ...storage];
+  const entries = resources.map((resource, binding) => ({ binding, resource }));
+  return device.createBindGroup({ label, layout, entries });
+}
+
+function nameOf({ name, loc }: Step): string {
+  return loc ? `${name} (${printLoc(loc)})` : name;
+}
+
+/** What an element that is moved costs, in multiply-accumulates. */
+const COST_PER_ELEMENT = 8;
+
+function stepCost(step: Step, buffers: readonly PlanBuffer[], sizes: Sizes): number {
+  return stepMacs({ ...step, macs: step.macs + COST_PER_ELEMENT * step.writes.channels }, buffers, sizes);
+}
+
+/** Uniform blocks of a segment, at most: its steps for each shape of tile, its moves for each tile. */
+function countBlocks({ start, end, rows, columns, before, after }: Moving): number {
+  const lengths = (extents: readonly Extent[]): number =>
+    new Set(extents.map(({ from, to }) => to - from)).size;
+  const shapes = lengths(rows) * lengths(columns);
+  return shapes * (end - start) + rows.length * columns.length * (before.length + after.length);
+}
+
+const BLOCK_BYTES = ALIGNMENT;
+
+/** All uniform blocks of a program, one after another. */
+class Uniforms {
+  readonly bytes: number;
+  readonly words: Uint32Array<ArrayBuffer>;
+  #next = 0;
+
+  constructor(blocks: number) {
+    this.bytes = blocks * BLOCK_BYTES;
+    this.words = new Uint32Array(this.bytes / 4);
+  }
+
+  /** Writes a block and returns its offset. */
+  add(dims: readonly Dim[], sizes: Sizes): number {
+    const offset = this.#next;
+    if (4 * dims.length > BLOCK_BYTES) internal(`a uniform block of ${dims.length} words`);
+    this.words.set(
+      dims.map((dim) => evalDim(dim, sizes)),
+      offset / 4,
+    );
+    this.#next += BLOCK_BYTES;
+    return offset;
+  }
+}

@@ -1,0 +1,126 @@
+// One image through a program: tiles of the image go to the device, the commands run, finished regions come back.
+
+import { internal } from '../diagnostics.js';
+import { type Facts, pixels } from './halo.js';
+import { deinterleave, interleave, type PlanarImage, type Region } from './image.js';
+import type { Pacer } from './pacer.js';
+import type { Port } from './plan.js';
+import type { Program, Tile } from './program.js';
+import type { Readback } from './readback.js';
+import type { Extent, Segment } from './schedule.js';
+
+/** Pieces in which pixels travel between the host and the device: bounds the host's copies of them. */
+const PIECE_BYTES = 2 ** 24;
+
+export interface Machinery {
+  readonly device: GPUDevice;
+  readonly facts: Facts;
+  readonly pacer: Pacer;
+  readonly program: Program;
+  readonly readback: Readback;
+}
+
+/** Fills `result`, which the caller has made for the output. */
+export async function runProgram(
+  machinery: Machinery,
+  image: PlanarImage,
+  result: PlanarImage,
+): Promise<void> {
+  const { program, pacer, readback } = machinery;
+  try {
+    for (const [i, segment] of program.schedule.segments.entries()) {
+      for (const tile of program.tiles[i]!) {
+        if (segment.inputs.length > 0) await pacer.submit(); // uploads overtake what is not yet submitted
+        for (const port of segment.inputs) upload(machinery, segment, tile, port, image);
+        for (const command of tile.commands) if (pacer.dispatch(command)) await pacer.submit();
+        for (const port of segment.outputs) await download(machinery, segment, tile, port, result);
+      }
+    }
+    await pacer.drain();
+    await readback.drain();
+  } catch (error) {
+    await pacer.cancel();
+    await readback.cancel();
+    throw error;
+  }
+}
+
+function upload(
+  { device, facts, program }: Machinery,
+  segment: Segment,
+  tile: Tile,
+  port: Port,
+  image: PlanarImage,
+): void {
+  const { buffer, stride, scale } = placeOf(facts, program, segment, port);
+  const region = regionOf(tile, scale, 'from', 'to');
+  const rowBytes = 4 * stride * (region.right - region.left);
+  for (const { top, bottom } of pieces(region, rowBytes)) {
+    const values = interleave(image, port.channels, { ...region, top, bottom }, stride);
+    device.queue.writeBuffer(buffer, (top - region.top) * rowBytes, values);
+  }
+}
+
+async function download(
+  { facts, program, readback }: Machinery,
+  segment: Segment,
+  tile: Tile,
+  port: Port,
+  result: PlanarImage,
+): Promise<void> {
+  const { buffer, stride, scale } = placeOf(facts, program, segment, port);
+  const whole = regionOf(tile, scale, 'from', 'to');
+  const core = regionOf(tile, scale, 'start', 'end');
+  const columns = whole.right - whole.left;
+  const rowBytes = 4 * stride * columns;
+  for (const { top, bottom } of pieces(core, rowBytes)) {
+    const layout = { columns, stride, skip: core.left - whole.left };
+    await readback.read(buffer, (top - whole.top) * rowBytes, (bottom - top) * rowBytes, (values) =>
+      deinterleave(values, layout, result, { ...core, top, bottom }),
+    );
+  }
+}
+
+/** Bytes of the largest piece that a program reads back. */
+export function largestPiece(facts: Facts, program: Program): number {
+  const sizes = program.schedule.segments.flatMap((segment) =>
+    segment.outputs.map((port) => {
+      const { stride, scale } = placeOf(facts, program, segment, port);
+      const rowBytes = 4 * stride * pixels(segment.largest.width, scale);
+      return Math.min(pixels(segment.largest.height, scale), rowsOfPiece(rowBytes)) * rowBytes;
+    }),
+  );
+  return Math.max(...sizes);
+}
+
+function placeOf({ plan, scales }: Facts, program: Program, segment: Segment, { name, buffer }: Port) {
+  const scale = scales[buffer] ?? internal(`port ${name} is no image`);
+  return { buffer: program.slots[segment.slots.get(buffer)!]!, stride: plan.buffers[buffer]!.stride, scale };
+}
+
+type Edge = Exclude<keyof Extent, number>;
+
+function regionOf(
+  { rows, columns }: Tile,
+  scale: { mul: number; div: number },
+  first: Edge,
+  last: Edge,
+): Region {
+  return {
+    top: pixels(rows[first], scale),
+    bottom: pixels(rows[last], scale),
+    left: pixels(columns[first], scale),
+    right: pixels(columns[last], scale),
+  };
+}
+
+function pieces({ top, bottom }: Region, rowBytes: number): { top: number; bottom: number }[] {
+  const rows = rowsOfPiece(rowBytes);
+  const list = [];
+  for (let y = top; y < bottom; y += rows) list.push({ top: y, bottom: Math.min(bottom, y + rows) });
+  return list;
+}
+
+function rowsOfPiece(rowBytes: number): number {
+  return Math.max(1, Math.floor(PIECE_BYTES / rowBytes));
+}
