@@ -46,7 +46,7 @@ export async function uploadConstants(
   return { buffers, bindings };
 }
 
-function packConstant({ value, packing, dtype }: PlanConstant, weights: Weights): GPUAllowSharedBufferSource {
+function packConstant({ value, packing, dtype }: PlanConstant, weights: Weights): BufferSource {
   const data = evaluateConstant(value, weights);
   const packed = packing.kind === 'conv' ? packConv(data, value.shape, packing) : packVector(data, packing);
   return dtype === 'f16' ? f32ToF16(packed) : packed;

@@ -8,7 +8,7 @@ export function packConv(
   data: Float32Array,
   shape: readonly number[],
   packing: Extract<Packing, { kind: 'conv' }>,
-): Float32Array {
+): Float32Array<ArrayBuffer> {
   const [rows, inputs, height, width] = shape;
   if (rows === undefined || inputs === undefined || height === undefined || width === undefined) {
     internal(`conv weights of shape [${shape}]`);
@@ -34,7 +34,7 @@ export function packConv(
 }
 
 /** `[P·C]` as P vectors of `length`, padded with zeros. */
-export function packVector(data: Float32Array, packing: Extract<Packing, { kind: 'vector' }>): Float32Array {
+export function packVector(data: Float32Array, packing: Extract<Packing, { kind: 'vector' }>): Float32Array<ArrayBuffer> {
   const phases = packing.phases ?? 1;
   const channels = data.length / phases;
   if (!Number.isInteger(channels) || channels > packing.length) {
