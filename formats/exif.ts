@@ -34,7 +34,7 @@ export function readExif(bytes: Uint8Array): Exif | undefined {
   if (mark !== 0x4949 && mark !== 0x4d4d) return undefined;
   const little = mark === 0x4949;
   const directory = view.getUint32(4, little);
-  if (directory + 2 > tiff.length) return undefined;
+  if (view.getUint16(2, little) !== 42 || directory + 2 > tiff.length) return undefined;
 
   const values = new Map<number, number>();
   const entries = view.getUint16(directory, little);

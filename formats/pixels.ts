@@ -40,9 +40,11 @@ export function fromPlanes(planes: ColourAndAlpha, source: Image): Image {
 export function storeRows(image: Image, top: number, { rgb, alpha }: ColourAndAlpha): void {
   const { channels, width } = image;
   const area = rgb.width * rgb.height;
-  if (rgb.width !== width || hasAlpha(channels) !== (alpha !== undefined)) {
+  const alphaArea = hasAlpha(channels) ? area : 0;
+  if (rgb.width !== width || top + rgb.height > image.height || (alpha?.data.length ?? 0) !== alphaArea) {
     internal(
-      `cannot store ${rgb.width} columns${alpha ? ' with alpha' : ''} in an image of ${width}x${channels}`,
+      `${rgb.width}x${rgb.height} pixels at row ${top}${alpha ? ', with alpha,' : ''} do not fit into ` +
+        `${width}x${image.height} of ${channels} channels`,
     );
   }
   const [red, green, blue] = [0, 1, 2].map((c) => rgb.data.subarray(c * area, (c + 1) * area));

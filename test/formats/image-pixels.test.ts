@@ -83,6 +83,17 @@ describe('to planes and back', () => {
     expect(target).toEqual(source);
   });
 
+  test('planes that do not fit are our mistake', () => {
+    const source = image(4, 6, 4, 8);
+    const planes = toPlanes(source);
+    expect(() => storeRows(source, 1, planes)).toThrow(
+      /internal: 4x6 pixels at row 1, with alpha, do not fit/,
+    );
+    expect(() => storeRows(source, 0, { rgb: planes.rgb })).toThrow(/internal/);
+    expect(() => storeRows(image(3, 6, 4, 8), 0, planes)).toThrow(/internal/);
+    expect(() => storeRows(image(4, 6, 3, 8), 0, planes)).toThrow(/internal/);
+  });
+
   test('the physical size is kept: density grows with the image', () => {
     const source: Image = {
       ...image(2, 2, 3, 8),

@@ -82,6 +82,7 @@ describe('EXIF', () => {
 
   test('what cannot be read says nothing', () => {
     expect(readExif(new Uint8Array())).toBeUndefined();
+    expect(readExif(Buffer.from('II+\0\x08\0\0\0\x10\0', 'latin1'))).toBeUndefined();
     expect(readExif(Buffer.from('MM\0*\xff\xff\xff\xff', 'latin1'))).toBeUndefined();
     for (let length = 0; length < 80; length++)
       expect(() => readExif(exif(true, 6).subarray(0, length))).not.toThrow();
