@@ -7,7 +7,7 @@
 import { internal } from '../diagnostics.js';
 import { type Dim, isSymbolic, type SymbolicDim } from './dims.js';
 import { bytesPerElement } from './memory.js';
-import type { Operand, Plan, PlanBuffer, Port } from './plan.js';
+import type { Operand, Plan, PlanBuffer, Port, Step } from './plan.js';
 
 /** Pixels of a buffer for each pixel of the network's input, the same along both axes: `mul / div`. */
 export interface Scale {
@@ -41,6 +41,8 @@ export interface Facts {
   readonly scales: readonly (Scale | undefined)[];
   /** Bytes of one quad of each buffer for each pixel of the network's input. */
   readonly quadBytes: readonly number[];
+  /** The buffers that each step reads, writes or binds. */
+  readonly touched: readonly (readonly number[])[];
   /** The outputs that are complete with a step, and leave the device then. */
   readonly results: ReadonlyMap<number, readonly Port[]>;
   /** Before each step and after the last one. */
@@ -58,7 +60,8 @@ export function factsOf(plan: Plan): Facts {
     const step = plan.steps.findLastIndex(({ writes }) => writes.buffer === port.buffer);
     results.set(step, [...(results.get(step) ?? []), port]);
   }
-  const facts = { plan, scales, quadBytes, results };
+  const touched = plan.steps.map(buffersOf);
+  const facts = { plan, scales, quadBytes, touched, results };
   return { ...facts, live: liveness(facts) };
 }
 
@@ -110,8 +113,9 @@ export class BackwardWalk {
     return this.#stored.flatMap((quads, buffer) => runs(buffer, quads, (flag) => flag === 1));
   }
 
-  live(): Live {
-    return this.#wanted.map((quads) => Uint8Array.from(quads, (margin) => Number(margin !== UNWANTED)));
+  /** Which quads of a buffer the range reads and does not write first. */
+  wantedOf(buffer: number): Uint8Array {
+    return Uint8Array.from(this.#wanted[buffer]!, (margin) => Number(margin !== UNWANTED));
   }
 
   /** Takes the written quads off the wanted ones and returns the largest margin wanted of them. */
@@ -151,11 +155,14 @@ export class BackwardWalk {
 /** Only inputs may be live before step 0. */
 function liveness(facts: StaticFacts): readonly Live[] {
   const { plan } = facts;
-  const walk = new BackwardWalk(facts, nothing(plan));
-  const cuts = [walk.live()];
+  const none = nothing(plan);
+  const walk = new BackwardWalk(facts, none);
+  const cuts = [none];
   for (let index = plan.steps.length - 1; index >= 0; index--) {
     walk.step(index);
-    cuts.push(walk.live());
+    const cut = [...cuts.at(-1)!];
+    for (const buffer of facts.touched[index]!) cut[buffer] = walk.wantedOf(buffer);
+    cuts.push(cut);
   }
   for (const { buffer } of walk.loads()) {
     if (!plan.inputs.some((port) => port.buffer === buffer)) {
@@ -179,6 +186,11 @@ export function receptiveRadius(plan: Plan): number {
 
 function nothing(plan: Plan): Live {
   return plan.buffers.map(({ stride }) => new Uint8Array(stride / 4));
+}
+
+function buffersOf({ reads, writes, bindings }: Step): number[] {
+  const bound = bindings.flatMap((binding) => ('buffer' in binding ? [binding.buffer] : []));
+  return [...new Set([...bound, writes.buffer, ...reads.map(({ buffer }) => buffer)])];
 }
 
 /** The quads of an operand, `[from, to)`. */

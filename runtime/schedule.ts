@@ -217,16 +217,16 @@ function longest(extents: readonly Extent[]): number {
 
 /** The lives of the tensors of a tile: of each buffer that steps `[start, end)` touch. */
 function localLives(
-  { plan }: Facts,
+  { plan, touched }: Facts,
   { start, end }: { start: number; end: number },
   tile: Size,
   transfers: { early: readonly { buffer: number }[]; late: readonly { buffer: number }[] },
 ): Map<number, Life> {
   const touches = [
     ...transfers.early.map(({ buffer }) => ({ buffer, at: before(start) })),
-    ...plan.steps
+    ...touched
       .slice(start, end)
-      .flatMap((step, i) => buffersOf(step).map((buffer) => ({ buffer, at: 3 * (start + i) + 1 }))),
+      .flatMap((step, i) => step.map((buffer) => ({ buffer, at: 3 * (start + i) + 1 }))),
     ...transfers.late.map(({ buffer }) => ({ buffer, at: after(end) })),
   ];
   const lives = new Map<number, Life>();
@@ -235,11 +235,6 @@ function localLives(
     lives.set(buffer, { bytes, first: lives.get(buffer)?.first ?? at, last: at });
   }
   return lives;
-}
-
-function buffersOf({ reads, writes, bindings }: Step): number[] {
-  const bound = bindings.flatMap((binding) => ('buffer' in binding ? [binding.buffer] : []));
-  return [...bound, writes.buffer, ...reads.map(({ buffer }) => buffer)];
 }
 
 /** Rows of a whole-image tensor in as few bands as `maxBand` bytes allow. */

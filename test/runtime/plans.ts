@@ -56,6 +56,8 @@ export interface Conv {
   readonly x: Operand;
   readonly y: Operand;
   readonly up?: 1 | 2;
+  /** Skips that the conv adds; only for plans that are not run. */
+  readonly adds?: readonly Operand[];
 }
 
 /** Shorthand for an operand. */
@@ -86,7 +88,7 @@ export function planOf(buffers: readonly PlanBuffer[], convs: readonly Conv[]): 
     constants,
     buffers,
     kernels: KERNELS,
-    steps: convs.map(({ x, y, up = 1 }, i): Step => {
+    steps: convs.map(({ x, y, up = 1, adds = [] }, i): Step => {
       const [, h, w] = buffers[y.buffer]!.dims;
       const within = x.buffer === y.buffer;
       const strides = [buffers[x.buffer]!.stride, x.offset, buffers[y.buffer]!.stride, y.offset];
@@ -94,7 +96,10 @@ export function planOf(buffers: readonly PlanBuffer[], convs: readonly Conv[]): 
         name: `conv ${i}`,
         loc: { file: 'toy.sr', line: i + 1, column: 1 },
         kernel: within ? 1 : 0,
-        reads: [{ ...x, reach: { mul: 1, div: up, add: 1 } }],
+        reads: [
+          { ...x, reach: { mul: 1, div: up, add: 1 } },
+          ...adds.map((add) => ({ ...add, reach: { mul: 1, div: 1, add: 0 } })),
+        ],
         writes: y,
         bindings: [{ constant: i }, ...(within ? [] : [{ buffer: x.buffer }]), { buffer: y.buffer }],
         uniforms: [h, w, x.channels, y.channels, ...strides, up],
@@ -122,6 +127,44 @@ export function toyPlan(): Plan {
     { x: of(2, 8), y: of(3, 8), up: 2 },
     { x: of(3, 8), y: of(4, 3) },
   ]);
+}
+
+/** The steps of ESRGAN with `blocks` RRDBs, for planning: its kernels could not add the skips. */
+export function esrganPlan(blocks: number): Plan {
+  const buffers = [tensor('x', 4)];
+  const slab = (): number => buffers.push(tensor('slab', 192)) - 1;
+  const convs: Conv[] = [];
+  let current = slab();
+  const first = current;
+  convs.push({ x: of(0, 3), y: of(current, 64) });
+  for (let rrdb = 0; rrdb < blocks; rrdb++) {
+    const entry = current;
+    for (let rdb = 0; rdb < 3; rdb++) {
+      for (let i = 0; i < 4; i++)
+        convs.push({ x: of(current, 64 + 32 * i), y: of(current, 32, 64 + 32 * i) });
+      const next = slab();
+      const adds = [of(current, 64), ...(rdb === 2 ? [of(entry, 64)] : [])];
+      convs.push({ x: of(current, 192), y: of(next, 64), adds });
+      current = next;
+    }
+  }
+  const tail = (name: string, stride: number, scale: number): number =>
+    buffers.push(tensor(name, stride, scale)) - 1;
+  const [trunk, up1, up2, hr, y] = [
+    tail('trunk', 64, 1),
+    tail('up1', 64, 2),
+    tail('up2', 64, 4),
+    tail('hr', 64, 4),
+    tail('y', 4, 4),
+  ];
+  convs.push(
+    { x: of(current, 64), y: of(trunk!, 64), adds: [of(first, 64)] },
+    { x: of(trunk!, 64), y: of(up1!, 64), up: 2 },
+    { x: of(up1!, 64), y: of(up2!, 64), up: 2 },
+    { x: of(up2!, 64), y: of(hr!, 64) },
+    { x: of(hr!, 64), y: of(y!, 3) },
+  );
+  return planOf(buffers, convs);
 }
 
 /** A chain of `depth` convs on 8 channels. */
