@@ -13,8 +13,8 @@ export function verify(graph: Graph, after: string): Graph {
     if (types.has(ref)) internal(`${after}: ${ref} is defined twice in ${graph.name}`);
     types.set(ref, type);
   };
-  const use = (ref: Ref, by: string) =>
-    types.get(ref) ?? internal(`${after}: ${ref} is not defined before ${by}`);
+  const use = (ref: Ref, by: () => string) =>
+    types.get(ref) ?? internal(`${after}: ${ref} is not defined before ${by()}`);
 
   for (const { ref, type } of [...graph.inputs, ...graph.params]) define(ref, type);
   for (const node of graph.nodes) {
