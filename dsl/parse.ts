@@ -210,7 +210,7 @@ function semantics(source: Source): Semantics {
         return { kind: 'loss', name: nameOf(name), params: paramsOf(params), players, span: spanOf(this) };
       },
       Train(_train, _open, recipe, _close) {
-        const entries = lines(recipe);
+        const entries = lines(recipe).map((line) => line.child(0));
         return {
           kind: 'train',
           settings: entries.filter((line) => line.ctorName === 'Setting').map((line) => line.setting()),

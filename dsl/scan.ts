@@ -23,7 +23,9 @@ export interface Scan {
   readonly layout: string;
 }
 
-const MAX_CHARACTERS = 1_000_000;
+type Pair = readonly [opener: Token, closer: Token];
+
+const MAX_CHARACTERS = 100_000;
 const MAX_NESTING = 100;
 
 const TOKEN =
@@ -39,6 +41,7 @@ const STRAY_HELP: Readonly<Record<string, string>> = {
   "'": 'strings are written in double quotes: `"vgg19.safetensors"`',
   '“': 'strings are written in double quotes: `"vgg19.safetensors"`',
   '[': 'a list is written in parentheses: `(50k, 100k)`',
+  '>': 'an arrow is written `->`',
   '×': 'a product is written with `*`, a repeat with `x3`',
 };
 
@@ -61,6 +64,7 @@ function tokenize(source: Source): { tokens: Token[]; comments: Comment[] } {
   const tokens: Token[] = [];
   const comments: Comment[] = [];
   const open: Token[] = [];
+  const suspects: Pair[] = [];
   for (let start = 0; start < source.text.length; start = TOKEN.lastIndex) {
     TOKEN.lastIndex = start;
     const text = TOKEN.exec(source.text)?.[0] ?? strayCharacter(source, start);
@@ -78,13 +82,16 @@ function tokenize(source: Source): { tokens: Token[]; comments: Comment[] } {
       fail('this string does not end on its line', { span, help: 'close it with `"`' });
     }
     if (text === '(' || text === '{') enter(token, open);
-    if (text === ')' || text === '}') leave(token, open);
+    if (text === ')' || text === '}') {
+      const opener = leave(token, open);
+      if (text === '}' && isMisaligned(opener, token)) suspects.push([opener, token]);
+    }
     tokens.push(token);
   }
   const end = source.text.length;
   tokens.push({ kind: 'end', text: '', span: { source, start: end, end } });
   const unclosed = open.at(-1);
-  if (unclosed) fail(`this \`${unclosed.text}\` is never closed`, { span: unclosed.span });
+  if (unclosed) neverClosed(unclosed, suspects);
   return { tokens, comments };
 }
 
@@ -105,15 +112,39 @@ function enter(bracket: Token, open: Token[]): void {
   open.push(bracket);
 }
 
-function leave(bracket: Token, open: Token[]): void {
+function leave(bracket: Token, open: Token[]): Token {
   const opener = open.pop();
   if (!opener) fail(`this \`${bracket.text}\` closes nothing`, { span: bracket.span });
-  if (opener.text === (bracket.text === ')' ? '(' : '{')) return;
-  const at = printLoc(locate(bracket.span));
+  if (opener.text === (bracket.text === ')' ? '(' : '{')) return opener;
   fail(`this \`${opener.text}\` is not closed`, {
     span: opener.span,
-    notes: [`\`${bracket.text}\` at ${at} closes what is outside it`],
+    notes: [`\`${bracket.text}\` at ${position(bracket)} closes what is outside it`],
   });
+}
+
+/** A forgotten brace shows only at the end of the file, but a brace closed at another depth gives it away earlier. */
+function neverClosed(opener: Token, suspects: readonly Pair[]): never {
+  const suspect = suspects.find(([inner]) => inner.span.start > opener.span.start);
+  fail(`this \`${opener.text}\` is never closed`, {
+    span: opener.span,
+    notes: suspect
+      ? [
+          `\`}\` at ${position(suspect[1])} closes \`{\` at ${position(suspect[0])}, but is not indented like it`,
+        ]
+      : [],
+  });
+}
+
+function isMisaligned(opener: Token, closer: Token): boolean {
+  const { text } = closer.span.source;
+  const indentation = (token: Token) =>
+    /[ \t]*/y.exec(text.slice(text.lastIndexOf('\n', token.span.start - 1) + 1))?.[0];
+  const before = text.slice(text.lastIndexOf('\n', closer.span.start - 1) + 1, closer.span.start);
+  return before.trim() === '' && before !== indentation(opener);
+}
+
+function position(token: Token): string {
+  return printLoc(locate(token.span));
 }
 
 /** The line breaks at which a line goes on; see grammar.ts. */
