@@ -68,6 +68,11 @@ export const positive = numeric('a number above 0', (v) => v > 0);
 export const number = numeric('a number', () => true);
 export const fraction = numeric('a number from 0 up to, but not including, 1', (v) => v >= 0 && v < 1);
 
+/** Tied to a number found elsewhere: `why` names it, "the generator's scale". */
+export const multipleOf = (of: number, why: string) =>
+  numeric(`a multiple of ${of}, ${why}`, (v) => Number.isSafeInteger(v) && v >= 1 && v % of === 0)();
+export const exactly = (value: number, why: string) => numeric(`${value}, ${why}`, (v) => v === value)();
+
 export const flag = (fallback?: boolean): Param<boolean> =>
   param('true or false', (value) => (typeof value === 'boolean' ? value : undefined), fallback);
 

@@ -1,0 +1,61 @@
+// What `src show NAME` prints: the library's own text of a block, network or loss, or a builtin's call and what it does.
+
+import { fail } from '../diagnostics.js';
+import type { Item } from './ast.js';
+import { COMBINATORS, LAYERS } from './layers.js';
+import { FUNCTIONS } from './loss_functions.js';
+import type { Callable, Param } from './params.js';
+import { AVERAGES, CLIPS, degradations, OPTIMIZERS, SCHEDULES } from './recipe_calls.js';
+import { standardLibrary } from './standard.js';
+import { didYouMean } from './suggest.js';
+
+export function definitionOf(name: string): string {
+  const definitions = allDefinitions();
+  const found = definitions.get(name);
+  if (found) return found();
+  const near = didYouMean(name, definitions.keys());
+  return fail(`nothing is called \`${name}\``, {
+    help: near ? `did you mean \`${near}\`?` : `there are ${[...definitions.keys()].sort().join(', ')}`,
+  });
+}
+
+function allDefinitions(): ReadonlyMap<string, () => string> {
+  const { blocks, networks, losses } = standardLibrary();
+  const items = [...blocks.values(), ...networks.values(), ...losses.values()];
+  const rows: Callable<unknown>[] = [
+    LAYERS,
+    COMBINATORS,
+    degradations(),
+    OPTIMIZERS,
+    SCHEDULES,
+    AVERAGES,
+    CLIPS,
+  ].flatMap((table) => [...table.values()]);
+  return new Map([
+    ...[...FUNCTIONS].map(
+      ([name, { params, doc }]) => [name, () => `${name}(${params.join(', ')})  // ${doc}\n`] as const,
+    ),
+    ...rows.map((row) => [row.name, () => `${signatureOf(row)}  // ${row.doc}\n`] as const),
+    ...items.map((item) => [item.name.text, () => textOf(item)] as const),
+  ]);
+}
+
+/** `conv(features, kernel=3, stride=1, pad=?, bias=true, init=?)` */
+function signatureOf({ name, params }: Callable<unknown>): string {
+  return `${name}(${Object.entries(params)
+    .map(([param, row]) => printParam(param, row))
+    .join(', ')})`;
+}
+
+function printParam(name: string, { fallback, rest }: Param<unknown>): string {
+  if (rest) return `${name}, …`;
+  if (!fallback) return name;
+  const { value } = fallback;
+  return `${name}=${value === undefined ? '?' : Array.isArray(value) ? `(${value.join(', ')})` : value}`;
+}
+
+/** The definition with the comment above it. */
+function textOf({ span: { source, start, end } }: Item): string {
+  const comment = /(?:^\/\/.*\n)*$/m.exec(source.text.slice(0, start))?.[0] ?? '';
+  return `${comment}${source.text.slice(start, end)}\n`;
+}

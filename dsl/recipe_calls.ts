@@ -1,0 +1,137 @@
+// The calls of a recipe, one row each: what they are named, what they take, and the data they mean. Sources of the
+// schedules: BasicSR's lr_scheduler (facts: a step counts from 0; cosine restarts begin at each period's weight).
+
+import { fail, type Span } from '../diagnostics.js';
+import {
+  callable,
+  count,
+  exactly,
+  fraction,
+  listOf,
+  number,
+  optional,
+  or,
+  positive,
+  table,
+  word,
+} from './params.js';
+
+/** How originals become network inputs. */
+export interface Degradation {
+  readonly kind: 'bicubic';
+  readonly factor: number;
+}
+
+export interface Adam {
+  readonly kind: 'adam';
+  readonly lr: number;
+  readonly betas: readonly [number, number];
+  readonly eps: number;
+}
+
+/** The learning rate over a stage, as a factor of the optimizer's. */
+export type Schedule =
+  | { readonly kind: 'constant' }
+  /** Times `by` after every `every` steps. */
+  | { readonly kind: 'every'; readonly every: number; readonly by: number }
+  /** Times `by` at each of the steps. */
+  | { readonly kind: 'at'; readonly at: readonly number[]; readonly by: number }
+  /** Half a cosine per period, from weight * lr down to `min` (a learning rate). */
+  | {
+      readonly kind: 'cosine';
+      readonly periods: readonly number[];
+      readonly weights: readonly number[];
+      readonly min: number;
+    };
+
+const steps = () => listOf(count(), 'step numbers, such as (50k, 100k)');
+
+/** `scale` is the generator's, where it is known: the reduction it undoes. */
+export const degradations = (scale?: number) =>
+  table<Degradation>(
+    callable(
+      'bicubic',
+      'antialiased bicubic reduction, as MATLAB has it',
+      { factor: scale === undefined ? count() : exactly(scale, "the generator's scale") },
+      ({ factor }) => ({ kind: 'bicubic', factor }),
+    ),
+  );
+
+export const OPTIMIZERS = table<Adam>(
+  callable(
+    'adam',
+    'Adam (arXiv:1412.6980)',
+    {
+      lr: positive(),
+      betas: or(listOf(fraction(), 'two numbers below 1'), [0.9, 0.999]),
+      eps: positive(1e-8),
+    },
+    ({ lr, betas, eps }, span) => {
+      const [first, second, third] = betas;
+      if (first === undefined || second === undefined || third !== undefined) {
+        return fail('adam has two betas', { span, help: 'write `betas=(0.9, 0.999)`' });
+      }
+      return { kind: 'adam', lr, betas: [first, second], eps };
+    },
+  ),
+);
+
+export const SCHEDULES = table<Schedule>(
+  callable(
+    'halve',
+    'halves the learning rate every so many steps, or at given steps',
+    { every: optional(count()), at: optional(steps()) },
+    ({ every, at }, span) => {
+      if (at && every === undefined) return { kind: 'at', at: ascending(at, span), by: 0.5 };
+      if (every !== undefined && !at) return { kind: 'every', every, by: 0.5 };
+      return fail('halve takes either `every` or `at`', {
+        span,
+        help: 'write `halve(every=200k)` or `halve(at=(50k, 100k))`',
+      });
+    },
+  ),
+  callable(
+    'multistep',
+    'multiplies the learning rate at given steps',
+    { at: steps(), by: positive(0.1) },
+    ({ at, by }, span) => ({ kind: 'at', at: ascending(at, span), by }),
+  ),
+  callable(
+    'cosine',
+    'cosine annealing with restarts',
+    {
+      periods: steps(),
+      weights: optional(listOf(positive(), 'one number per period')),
+      min: or(number(), 0),
+    },
+    ({ periods, weights = periods.map(() => 1), min }, span) =>
+      weights.length === periods.length
+        ? { kind: 'cosine', periods, weights, min }
+        : fail('cosine needs one weight per period', {
+            span,
+            label: `${weights.length} weights for ${periods.length} periods`,
+          }),
+  ),
+);
+
+function ascending(at: readonly number[], span: Span): readonly number[] {
+  const late = at.find((step, i) => i > 0 && step <= at[i - 1]!);
+  return late === undefined
+    ? at
+    : fail('steps must ascend', { span, label: `${late} does not come after the one before it` });
+}
+
+export const AVERAGES = table<number>(
+  callable(
+    'ema',
+    'exponential moving average of the parameters; validation and the result use it',
+    { decay: fraction() },
+    ({ decay }) => decay,
+  ),
+);
+
+export const CLIPS = table<number>(
+  callable('clip', 'limits the norm of the whole gradient', { norm: positive() }, ({ norm }) => norm),
+);
+
+export const AUGMENTATIONS = word(['flip', 'rot90']);
