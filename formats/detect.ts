@@ -32,10 +32,10 @@ export async function readWeights(
   bytes: Uint8Array,
   companion: Companion = () => undefined,
 ): Promise<WeightFile> {
-  const file = stripPrefixes(await readAny(name, bytes, companion));
+  const file = await readAny(name, bytes, companion);
   if (file.tensors.size === 0)
     fail(`${name}: holds no tensors`, { help: 'pass a file with trained weights' });
-  return file;
+  return stripPrefixes(file);
 }
 
 async function readAny(name: string, bytes: Uint8Array, companion: Companion): Promise<WeightFile> {

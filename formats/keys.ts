@@ -75,7 +75,7 @@ const IN_FILE_ORDER: Partial<Record<WeightFile['format'], KeyFamily>> = {
 };
 
 /** Left by data parallel and GAN training code around every key. */
-const PREFIXES = ['module.', 'netG.'];
+const PREFIXES = /^(?:module\.|netG\.){0,4}/;
 
 const LEAVES = ['weight', 'bias', 'running_mean', 'running_var'];
 
@@ -123,14 +123,20 @@ export function sortLeaves<T extends { readonly name: string }>(items: readonly 
   return [...layers.values()].flatMap((layer) => layer.sort((a, b) => leafRank(a.name) - leafRank(b.name)));
 }
 
-/** Removes the prefixes that every key carries. */
+/** Removes the prefixes that every key carries, in whatever order they were put around each other. */
 export function stripPrefixes(file: WeightFile): WeightFile {
   const names = [...file.tensors.keys()];
-  const prefix = PREFIXES.find((candidate) => names.every((name) => name.startsWith(candidate)));
+  const common = names.map((name) => PREFIXES.exec(name)?.[0] ?? '').reduce(commonStart);
+  const prefix = PREFIXES.exec(common)?.[0];
   if (!prefix) return file;
   const tensors = new Map([...file.tensors].map(([name, tensor]) => [name.slice(prefix.length), tensor]));
-  const metadata = { ...file.metadata, prefix: (file.metadata.prefix ?? '') + prefix };
-  return stripPrefixes({ ...file, tensors, metadata });
+  return { ...file, tensors, metadata: { ...file.metadata, prefix } };
+}
+
+function commonStart(a: string, b: string): string {
+  let length = 0;
+  while (length < a.length && a[length] === b[length]) length++;
+  return a.slice(0, length);
 }
 
 function ruleOf(file: WeightFile): Rule | undefined {

@@ -159,8 +159,8 @@ function explain(
   if (!theirs || !ours) return { causes: [], help: 'use the graph these weights were trained for' };
   if (theirs.title !== ours.title) {
     return {
-      causes: [`the file looks like a ${theirs.title}, the graph like a ${ours.title}`],
-      help: `use weights of a ${ours.title}, or a graph of a ${theirs.title}`,
+      causes: [`the file looks like another network: ${theirs.title}, not ${ours.title}`],
+      help: 'use the graph these weights were trained for',
     };
   }
   const different = Object.keys(ours.facts).filter((fact) => ours.facts[fact] !== theirs.facts[fact]);
