@@ -1,10 +1,19 @@
 // Convolution with a fused epilogue, in two variants: `direct` for GPUs, `subgroup` for software Vulkan. Phases make
 // the two upsampling fusions: a pixel shuffle as the store of its conv, and nearest-x2 + 3x3 as four 2x2 convs.
 
+import { internal } from '../../diagnostics.js';
 import type { DType, Packing } from '../plan.js';
 import { conv2dDirect } from './conv2d_direct.js';
+import { conv2dSubgroup } from './conv2d_subgroup.js';
 import type { KernelCall, PointwiseStep, View } from './kernel.js';
 import { roundUp } from './kernel.js';
+
+/** Pixels, and groups of 4 (direct) or of the subgroup size (subgroup) output channels. */
+export interface ConvTile {
+  readonly width: number;
+  readonly height: number;
+  readonly groups: number;
+}
 
 export interface Conv2dSpec {
   readonly x: View;
@@ -21,11 +30,15 @@ export interface Conv2dSpec {
   readonly phaseShift: 0 | 1;
   readonly epilogue: readonly PointwiseStep[];
   readonly variant: 'direct' | 'subgroup';
+  /** What one invocation makes; the variant has a default. Results do not depend on it. */
+  readonly tile?: ConvTile;
   readonly subgroupSize?: number;
 }
 
 export function conv2d(spec: Conv2dSpec): KernelCall {
-  return conv2dDirect(spec);
+  if (spec.variant === 'direct') return conv2dDirect(spec);
+  const { subgroupSize = internal('a subgroup conv needs the subgroup size') } = spec;
+  return conv2dSubgroup({ ...spec, subgroupSize });
 }
 
 /** How the weights of a conv from `inputs` to `phases * outputs` channels must be packed. */

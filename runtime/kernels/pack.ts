@@ -34,7 +34,10 @@ export function packConv(
 }
 
 /** `[P·C]` as P vectors of `length`, padded with zeros. */
-export function packVector(data: Float32Array, packing: Extract<Packing, { kind: 'vector' }>): Float32Array<ArrayBuffer> {
+export function packVector(
+  data: Float32Array,
+  packing: Extract<Packing, { kind: 'vector' }>,
+): Float32Array<ArrayBuffer> {
   const phases = packing.phases ?? 1;
   const channels = data.length / phases;
   if (!Number.isInteger(channels) || channels > packing.length) {

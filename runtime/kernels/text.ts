@@ -105,6 +105,11 @@ export function groupsOf(channels: number): number {
   return Math.ceil(channels / 4);
 }
 
+/** 0 to count - 1. */
+export function range(count: number): number[] {
+  return Array.from({ length: count }, (_, i) => i);
+}
+
 function elementType(width: Width, dtype: DType): string {
   return width === 4 ? `vec4<${dtype}>` : dtype;
 }

@@ -1,0 +1,125 @@
+// Runs one KernelCall on plain arrays: as little as a kernel test needs, independent of the runtime under test.
+
+import { create, globals } from 'webgpu';
+import { evalDim, type Sizes } from '../runtime/dims.js';
+import type { KernelCall } from '../runtime/kernels/kernel.js';
+import type { Axis, DType } from '../runtime/plan.js';
+import { decode, encode } from './half.js';
+
+export interface Storage {
+  readonly dtype: DType;
+  readonly data: Float32Array;
+}
+
+Object.assign(globalThis, globals);
+
+/** Kept reachable for the life of the process: Dawn dies with its devices when this is collected. */
+export const gpu = create(['backend=vulkan']);
+const adapter = await gpu.requestAdapter();
+
+/** Undefined where the machine has no adapter; suites that need one are then skipped and say so. */
+export const device = adapter ? await openDevice(adapter) : undefined;
+export const subgroupSize =
+  adapter?.info.subgroupMinSize === adapter?.info.subgroupMaxSize ? adapter?.info.subgroupMinSize : undefined;
+export const dtypes: readonly DType[] = device?.features.has('shader-f16') ? ['f32', 'f16'] : ['f32'];
+
+if (!device)
+  console.warn(
+    '\nNO WEBGPU ADAPTER: every device test is SKIPPED. Install lavapipe (mesa-vulkan-drivers).\n',
+  );
+
+const pipelines = new Map<string, Promise<GPUComputePipeline>>();
+
+/** Launches `call` and returns what its storage bindings then hold. */
+export async function launch(
+  call: KernelCall,
+  slots: readonly Storage[],
+  sizes: Sizes,
+): Promise<Float32Array[]> {
+  const gpuDevice = device as GPUDevice;
+  const pipeline = await pipelineFor(gpuDevice, call);
+  const buffers = slots.map(({ data, dtype }) =>
+    upload(gpuDevice, encode(data, dtype), GPUBufferUsage.STORAGE),
+  );
+  const words = call.uniforms.map((dim) => evalDim(dim, sizes));
+  const padded = new Uint32Array(Math.ceil(words.length / 4) * 4);
+  padded.set(words);
+  const uniform = upload(gpuDevice, padded, GPUBufferUsage.UNIFORM);
+  const bindings = gpuDevice.createBindGroup({
+    layout: pipeline.getBindGroupLayout(0),
+    entries: [uniform, ...buffers].map((buffer, binding) => ({ binding, resource: { buffer } })),
+  });
+  const encoder = gpuDevice.createCommandEncoder();
+  const pass = encoder.beginComputePass();
+  pass.setPipeline(pipeline);
+  pass.setBindGroup(0, bindings);
+  const [x, y, z] = call.workgroups.map((axis) => axisCount(axis, sizes)) as [number, number, number];
+  pass.dispatchWorkgroups(x, y, z);
+  pass.end();
+  const readbacks = buffers.map((buffer) => {
+    const usage = GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ;
+    const target = gpuDevice.createBuffer({ size: buffer.size, usage });
+    encoder.copyBufferToBuffer(buffer, 0, target, 0, buffer.size);
+    return target;
+  });
+  gpuDevice.queue.submit([encoder.finish()]);
+  const results = await Promise.all(
+    readbacks.map(async (buffer, slot) => {
+      await buffer.mapAsync(GPUMapMode.READ);
+      return decode(buffer.getMappedRange().slice(0), slots[slot]!.dtype, slots[slot]!.data.length);
+    }),
+  );
+  for (const buffer of [uniform, ...buffers, ...readbacks]) buffer.destroy();
+  return results;
+}
+
+export function axisCount(axis: Axis, sizes: Sizes): number {
+  return axis.reduce((product, { dim, per }) => product * Math.ceil(evalDim(dim, sizes) / per), 1);
+}
+
+async function openDevice(from: GPUAdapter): Promise<GPUDevice> {
+  const useful: GPUFeatureName[] = ['shader-f16', 'subgroups'];
+  const { maxStorageBufferBindingSize, maxBufferSize } = from.limits;
+  return from.requestDevice({
+    requiredFeatures: useful.filter((feature) => from.features.has(feature)),
+    requiredLimits: { maxStorageBufferBindingSize, maxBufferSize },
+  });
+}
+
+/** Compilation errors reject with the compiler's messages. */
+function pipelineFor(gpuDevice: GPUDevice, call: KernelCall): Promise<GPUComputePipeline> {
+  const known = pipelines.get(call.wgsl);
+  if (known) return known;
+  const entries: GPUBindGroupLayoutEntry[] = [
+    { binding: 0, visibility: GPUShaderStage.COMPUTE, buffer: { type: 'uniform' } },
+    ...call.bindings.map((access, slot) => ({
+      binding: slot + 1,
+      visibility: GPUShaderStage.COMPUTE,
+      buffer: { type: access === 'read' ? ('read-only-storage' as const) : ('storage' as const) },
+    })),
+  ];
+  const pipeline = gpuDevice.createComputePipelineAsync({
+    layout: gpuDevice.createPipelineLayout({
+      bindGroupLayouts: [gpuDevice.createBindGroupLayout({ entries })],
+    }),
+    compute: { module: gpuDevice.createShaderModule({ code: call.wgsl, label: call.name }) },
+  });
+  pipelines.set(call.wgsl, pipeline);
+  return pipeline;
+}
+
+function upload(
+  gpuDevice: GPUDevice,
+  data: ArrayBufferView<ArrayBuffer>,
+  usage: GPUBufferUsageFlags,
+): GPUBuffer {
+  const size = Math.ceil(data.byteLength / 16) * 16;
+  const buffer = gpuDevice.createBuffer({
+    size,
+    usage: usage | GPUBufferUsage.COPY_SRC,
+    mappedAtCreation: true,
+  });
+  new Uint8Array(buffer.getMappedRange()).set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  buffer.unmap();
+  return buffer;
+}

@@ -1,0 +1,212 @@
+// Every variant of the convolution against plain loops: awkward sizes, strides, kernels, phases, dense slabs in place.
+
+import { describe, expect, test } from 'vitest';
+import { type Conv2dSpec, conv2d, convPacking } from '../../runtime/kernels/conv2d.js';
+import type { KernelCall, PointwiseStep } from '../../runtime/kernels/kernel.js';
+import { packConv, packVector } from '../../runtime/kernels/pack.js';
+import type { DType } from '../../runtime/plan.js';
+import { device, dtypes, launch, type Storage, subgroupSize } from '../device.js';
+import { expectKernel, type Field, type Fixed, field, noisy, slab, stepped, view } from './tensors.js';
+
+const variants: Pick<Conv2dSpec, 'variant' | 'subgroupSize'>[] = [
+  { variant: 'direct' },
+  ...(device?.features.has('subgroups') && subgroupSize
+    ? [{ variant: 'subgroup' as const, subgroupSize }]
+    : []),
+];
+
+interface Case {
+  readonly size: readonly [n: number, h: number, w: number];
+  readonly channels: readonly [inputs: number, outputs: number];
+  readonly kernel?: readonly [number, number];
+  readonly stride?: number;
+  readonly pad?: number;
+  readonly phases?: number;
+  readonly phaseShift?: 0 | 1;
+  readonly dtype?: DType;
+  readonly epilogue?: readonly PointwiseStep[];
+  /** Extra slots, from 3 on. */
+  readonly operands?: readonly Storage[];
+}
+
+/** The convolution of `x` with OIHW weights (after the phase split), in f64. */
+function reference(x: Fixed, xs: Storage, weights: Float32Array, spec: Conv2dSpec): Field {
+  const input = field(x, xs);
+  const side = Math.sqrt(spec.phases);
+  const [kh, kw] = spec.kernel;
+  return (n, y, col, o) => {
+    const [i, j] = [y % side, col % side];
+    const row = (i * side + j) * spec.y.channels + o;
+    const top = Math.floor(y / side) * spec.stride - spec.pad + spec.phaseShift * i;
+    const left = Math.floor(col / side) * spec.stride - spec.pad + spec.phaseShift * j;
+    let sum = 0;
+    for (let c = 0; c < x.channels; c++) {
+      for (let ky = 0; ky < kh; ky++) {
+        for (let kx = 0; kx < kw; kx++) {
+          sum += input(n, top + ky, left + kx, c) * weights[((row * x.channels + c) * kh + ky) * kw + kx]!;
+        }
+      }
+    }
+    return sum;
+  };
+}
+
+function weightsFor(spec: Conv2dSpec, seed: number): { plain: Float32Array; packed: Storage } {
+  const [kh, kw] = spec.kernel;
+  const shape = [spec.phases * spec.y.channels, spec.x.channels, kh, kw];
+  const scale = 1 / Math.sqrt(spec.x.channels * kh * kw);
+  const count = shape.reduce((a, b) => a * b);
+  // Quantised to 1/512, so that f16 stores them exactly.
+  const plain = noisy(count, seed).map((v) => Math.round(v * scale * 512) / 512);
+  const packing = convPacking(spec.x.channels, spec.y.channels, spec.phases);
+  if (packing.kind !== 'conv') throw new Error('not a conv packing');
+  return { plain, packed: { dtype: spec.weight.dtype, data: packConv(plain, shape, packing) } };
+}
+
+function build(c: Case, variant: (typeof variants)[number]) {
+  const {
+    kernel = [3, 3],
+    stride = 1,
+    pad = 1,
+    phases = 1,
+    phaseShift = 0,
+    dtype = 'f32',
+    epilogue = [],
+  } = c;
+  const [n, h, w] = c.size;
+  const side = Math.sqrt(phases);
+  const out = (size: number, k: number): number =>
+    side * (phases > 1 ? size : Math.floor((size + 2 * pad - k) / stride) + 1);
+  const x = view(0, c.size, c.channels[0], { dtype, offset: 4 });
+  const y = view(1, [n, out(h, kernel[0]), out(w, kernel[1])], c.channels[1], {
+    dtype,
+    offset: 8,
+    stride: 48,
+  });
+  const weight = { slot: 2, dtype };
+  const spec: Conv2dSpec = { x, y, weight, kernel, stride, pad, phases, phaseShift, epilogue, ...variant };
+  const { plain, packed } = weightsFor(spec, 3);
+  const slots = [slab(x, 1), slab(y, 2), packed, ...(c.operands ?? [])];
+  const expected = stepped(epilogue, slots, reference(x, slots[0]!, plain, spec), phases);
+  return { call: conv2d(spec), slots, y, expected };
+}
+
+async function check(c: Case, variant: (typeof variants)[number]): Promise<void> {
+  const { call, slots, y, expected } = build(c, variant);
+  await expectKernel(call, slots, y, expected);
+}
+
+describe.skipIf(!device).each(variants)('conv2d $variant', (variant) => {
+  test.each([
+    [1, 1, 1],
+    [1, 1, 7],
+    [2, 3, 5],
+    [1, 33, 17],
+  ] as const)('size %i x %i x %i', async (...size) => {
+    for (const dtype of dtypes) await check({ size, channels: [5, 33], dtype }, variant);
+  });
+
+  test.each([
+    [1, 3],
+    [3, 5],
+    [5, 32],
+    [32, 33],
+    [33, 1],
+  ])('%i to %i channels', async (...channels) => {
+    await check({ size: [2, 5, 9], channels }, variant);
+  });
+
+  test('the default tile', async () => {
+    const { tile: _, ...defaults }: Pick<Conv2dSpec, 'variant' | 'subgroupSize' | 'tile'> = variant;
+    await check({ size: [1, 19, 37], channels: [8, 36] }, defaults);
+  });
+
+  test.each([
+    [1, 1, 1, 0],
+    [2, 2, 1, 0],
+    [4, 4, 2, 1],
+    [3, 3, 2, 1],
+    [3, 3, 3, 1],
+    [1, 1, 4, 0],
+    [9, 9, 1, 4],
+    [2, 5, 1, 2],
+    [12, 12, 1, 6],
+    [5, 5, 4, 2],
+  ])('kernel %i x %i, stride %i, pad %i', async (kh, kw, stride, pad) => {
+    await check({ size: [1, 13, 15], channels: [5, 12], kernel: [kh, kw], stride, pad }, variant);
+  });
+
+  test.each([
+    { phases: 4, phaseShift: 0, kernel: [3, 3] },
+    { phases: 9, phaseShift: 0, kernel: [3, 3] },
+    { phases: 16, phaseShift: 0, kernel: [3, 3] },
+    { phases: 4, phaseShift: 1, kernel: [2, 2] },
+  ] as const)('$phases phases, shift $phaseShift', async (phased) => {
+    const outputs = phased.phases === 9 ? 8 : 3;
+    const packing = { kind: 'vector', length: outputs === 3 ? 4 : 8, phases: phased.phases } as const;
+    const bias: Storage = { dtype: 'f32', data: packVector(noisy(phased.phases * outputs, 5), packing) };
+    const epilogue: PointwiseStep[] = [
+      { op: 'add', operand: { vector: { slot: 3, dtype: 'f32', phased: true } } },
+      { op: 'sigmoid' },
+    ];
+    await check({ size: [2, 5, 6], channels: [6, outputs], ...phased, operands: [bias], epilogue }, variant);
+  });
+
+  test.each(dtypes)('a dense block in place, with bias, activation and residual (%s)', async (dtype) => {
+    const size = [2, 9, 11] as const;
+    const slabOptions = { dtype, stride: 64 };
+    const x = view(0, size, 20, slabOptions);
+    const y = view(0, size, 10, { ...slabOptions, offset: 20 });
+    const skip = view(0, size, 10, { ...slabOptions, offset: 32 });
+    const bias: Storage = { dtype, data: packVector(noisy(10, 9, dtype), { kind: 'vector', length: 12 }) };
+    const epilogue: PointwiseStep[] = [
+      { op: 'add', operand: { vector: { slot: 2, dtype } } },
+      { op: 'lrelu', attr: 0.2 },
+      { op: 'scale', attr: 0.2 },
+      { op: 'sub', operand: { tensor: skip }, swapped: true },
+    ];
+    const weight = { slot: 1, dtype };
+    const spec: Conv2dSpec = {
+      ...{ x, y, weight, kernel: [3, 3], stride: 1, pad: 1, phases: 1, phaseShift: 0, epilogue },
+      ...variant,
+    };
+    const { plain, packed } = weightsFor(spec, 4);
+    const slots = [slab(x, 7, [x, y, skip]), packed, bias];
+    const call = conv2d(spec);
+    expect(call.bindings).toEqual(['read_write', 'read', 'read']);
+    await expectKernel(call, slots, y, stepped(epilogue, slots, reference(x, slots[0]!, plain, spec)));
+  });
+
+  test('a pixel has the same bits wherever it lies in the image', async () => {
+    const channels = [12, 16] as const;
+    const whole = build({ size: [1, 12, 20], channels }, variant);
+    const [, y] = await launch(whole.call, whole.slots, {});
+    // The same image without its first 3 columns and 2 rows: inner pixels must not change.
+    const part = build({ size: [1, 10, 17], channels }, variant);
+    const [from, to] = [whole.slots[0]!.data, part.slots[0]!.data];
+    const stride = to.length / 170;
+    for (let r = 0; r < 10; r++) {
+      to.set(from.subarray(((r + 2) * 20 + 3) * stride, (r + 3) * 20 * stride), r * 17 * stride);
+    }
+    const [cut] = (await launch(part.call, part.slots, {})).slice(1);
+    for (let r = 1; r < 10; r++) {
+      const row = (data: Float32Array, start: number, count: number) =>
+        Array.from({ length: count * 16 }, (_, k) => data[(start + Math.floor(k / 16)) * 48 + 8 + (k % 16)]);
+      expect(row(cut!, r * 17 + 1, 16)).toEqual(row(y!, (r + 2) * 20 + 4, 16));
+    }
+  });
+
+  test('workgroup counts stay within limits for the largest images', () => {
+    const dims = [1, 16384, 16384] as const;
+    const call: KernelCall = conv2d({
+      ...{ x: view(0, dims, 64), y: view(1, dims, 64), weight: { slot: 2, dtype: 'f32' }, kernel: [3, 3] },
+      ...{ stride: 1, pad: 1, phases: 1, phaseShift: 0, epilogue: [] },
+      ...variant,
+    });
+    for (const axis of call.workgroups) {
+      expect(axis.reduce((a, { dim, per }) => a * Math.ceil(Number(dim) / per), 1)).toBeLessThanOrEqual(
+        65535,
+      );
+    }
+  });
+});
