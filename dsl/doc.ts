@@ -18,6 +18,7 @@ interface Group {
   readonly kind: 'group';
   readonly content: Doc;
   readonly broken: boolean;
+  readonly yields: boolean;
 }
 
 /** A comment behind the code of its line, at `column` if the code leaves room for it. */
@@ -41,7 +42,12 @@ export function indent(content: Doc): Indent {
 }
 
 export function group(content: Doc): Group {
-  return { kind: 'group', content, broken: mustBreak(content) };
+  return { kind: 'group', content, broken: mustBreak(content), yields: false };
+}
+
+/** A group that, where a line is too long, breaks before a group to the left of it does. */
+export function yieldingGroup(content: Doc): Group {
+  return { ...group(content), yields: true };
 }
 
 export function remark(text: string, column: number): Remark {
@@ -109,7 +115,8 @@ function fits(first: Part, rest: readonly Part[], width: number): boolean {
     if (typeof doc === 'string') left -= doc.length;
     else if (!('kind' in doc)) for (const child of doc.toReversed()) own.push({ doc: child, depth, flat });
     else if (doc.kind === 'indent') own.push({ doc: doc.content, depth, flat });
-    else if (doc.kind === 'group') own.push({ doc: doc.content, depth, flat: !doc.broken });
+    else if (doc.kind === 'group')
+      own.push({ doc: doc.content, depth, flat: flat || !(doc.broken || doc.yields) });
     else if (doc.kind === 'line') {
       if (!flat || doc.flat === undefined) return true;
       left -= doc.flat.length;

@@ -91,6 +91,7 @@ export function expressionPrinter({ text }: Source, queue: CommentQueue): Expres
       return [before, printElement(element), i < elements.length - 1 ? ',' : ''];
     });
     const { behind, alone } = queue.takeBefore(end);
+    if (parts.length === 0 && behind === '' && alone.length === 0) return '()';
     const content = [parts, behind, alone.map((comment) => [hardline, comment.text])];
     return group(['(', indent(content), line(''), ')']);
   }

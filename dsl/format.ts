@@ -16,7 +16,7 @@ import type {
   Statement,
 } from './ast.js';
 import { commentQueue } from './comments.js';
-import { type Doc, group, hardline, indent, join, line, print } from './doc.js';
+import { type Doc, group, hardline, indent, join, line, print, yieldingGroup } from './doc.js';
 import { closingParenthesis, expressionPrinter } from './format-expressions.js';
 
 const WIDTH = 110;
@@ -136,7 +136,7 @@ export function format(file: File): string {
       return lines.length > 0 ? ['{', indent(lines), hardline, '}'] : '{}';
     }
     if (nodes.length === 0) return '{}';
-    return group(['{', indent([line(' '), oneLine(nodes.map(printNode))]), line(' '), '}']);
+    return yieldingGroup(['{', indent([line(' '), oneLine(nodes.map(printNode))]), line(' '), '}']);
   }
 
   /** The lines of the source up to `end`, nodes and comments, a line break before each. */
@@ -147,27 +147,27 @@ export function format(file: File): string {
   ): Doc[] {
     const lines: { readonly breaks: Doc; readonly content: Doc[] }[] = [];
     let done = 0;
-    const startLine = (behindLast: Doc, span: Span, content: Doc) => {
+    let behind: Doc = '';
+    const startLine = (span: Span, content: Doc) => {
       const blank = lines.length > 0 && text.slice(done, span.start).split('\n').length > 2;
-      lines.push({ breaks: [behindLast, hardline, blank ? hardline : ''], content: [content] });
+      lines.push({ breaks: [behind, hardline, blank ? hardline : ''], content: [content] });
       done = span.end;
+      behind = '';
     };
-    const startComments = (before: number): Doc => {
-      const { behind, alone } = queue.takeBefore(before);
-      for (const [i, comment] of alone.entries())
-        startLine(i === 0 ? behind : '', comment.span, comment.text);
-      return alone.length === 0 ? behind : '';
+    const comments = (before: number) => {
+      const taken = queue.takeBefore(before);
+      behind = taken.behind;
+      for (const comment of taken.alone) startLine(comment.span, comment.text);
+      return taken.behind !== '' || taken.alone.length > 0;
     };
     for (const node of nodes) {
-      const count = lines.length;
-      const behind = startComments(node.span.start);
-      const sameLine =
-        count > 0 && count === lines.length && !text.slice(done, node.span.start).includes('\n');
-      if (sameLine) lines.at(-1)!.content.push(printNode(node));
-      else startLine(behind, node.span, printNode(node));
+      const ownLine = comments(node.span.start) || text.slice(done, node.span.start).includes('\n');
+      const last = lines.at(-1);
+      if (ownLine || !last) startLine(node.span, printNode(node));
+      else last.content.push(printNode(node));
       done = node.span.end;
     }
-    const behind = startComments(end);
+    comments(end);
     const docs = lines.map(({ breaks, content }) => [breaks, oneLine(content)]);
     return behind === '' ? docs : [...docs, behind];
   }
