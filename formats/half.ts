@@ -2,7 +2,7 @@
 // on every machine that has WebGPU, and so are all weight files read here.
 
 /** All 65536 halves: one load per value is several times faster than bit arithmetic. */
-const HALVES = Float32Array.from({ length: 0x10000 }, (_, bits) => {
+const HALVES = new Float32Array(0x10000).map((_, bits) => {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 0x1f;
   const fraction = bits & 0x3ff;

@@ -53,10 +53,13 @@ function pairByName(parameters: readonly NamedShape[], file: WeightFile): Pairin
 function pairInOrder(parameters: readonly NamedShape[], file: WeightFile): Pairing {
   const ordered = executionOrder(file);
   if (!ordered) {
+    const names = [...file.tensors.keys()];
+    const spectral = names.some((name) => leafOf(name) === 'weight_orig');
     fail(`${file.name}: its keys are neither the graph's names nor of a known family`, {
       notes: [
-        `the file: ${printSome([...file.tensors.keys()].map(quote))}`,
+        `the file: ${printSome(names.map(quote))}`,
         `the graph: ${printSome(parameters.map(({ name }) => name))}`,
+        ...(spectral ? ['its weights are under spectral norm: it looks like a discriminator'] : []),
       ],
       help: "rename the keys to the graph's names, in the order of `src compile --emit graph`",
     });

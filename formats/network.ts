@@ -72,10 +72,9 @@ function guessCompact(
   const features = head[0];
   const vectors = tensors.filter(({ name, shape }) => shape.length === 1 && leafOf(name) === 'weight');
   const middle = convs.slice(1, -1);
-  if (vectors.length !== convs.length - 1 || !middle.every((conv) => isPlain(conv, features)))
-    return undefined;
-  if (tensors.some(({ name }) => leafOf(name) === 'running_mean') || !isPlain(head, features, head[1]))
-    return undefined;
+  const normalised = tensors.some(({ name }) => leafOf(name) === 'running_mean');
+  const plain = isPlain(head, features, head[1]) && middle.every((conv) => isPlain(conv, features));
+  if (normalised || !plain || vectors.length !== convs.length - 1) return undefined;
   const facts = { convs: middle.length, features, scale: Math.sqrt(last[0] / head[1]) };
   return { title: 'SRVGGNetCompact', facts };
 }
@@ -101,7 +100,8 @@ function guessResNet(convs: readonly Conv[], head: Conv, last: Conv): Network | 
   const plain = convs.slice(1, -1).filter((conv) => isPlain(conv, features));
   const tail = 1; // the trunk's conv in SRGAN, conv_hr in MSRResNet
   const blocks = (plain.length - tail) / 2;
-  if (convs.length !== plain.length + widening.length + 2 || !Number.isInteger(blocks)) return undefined;
+  const complete = convs.length === plain.length + widening.length + 2 && Number.isInteger(blocks);
+  if (!complete || blocks === 0 || widening.length === 0) return undefined;
   const title = head[2] === 9 && last[2] === 9 ? 'SRResNet' : 'MSRResNet';
   return { title, facts: { blocks, features, scale: 2 ** widening.length } };
 }

@@ -47,7 +47,7 @@ export function readZipPth(name: string, bytes: Uint8Array): WeightFile {
     }
     return data;
   };
-  return { name, format: 'pth', ...readStateDict(name, bytes.length, value, bytesOf) };
+  return { name, format: 'pth', ...readStateDict(name, value, bytesOf) };
 }
 
 export function readLegacyPth(name: string, bytes: Uint8Array): WeightFile {
@@ -67,7 +67,7 @@ export function readLegacyPth(name: string, bytes: Uint8Array): WeightFile {
   const located = locateStorages(cursor, unpickle(cursor, host), storages);
   const bytesOf = (storage: Storage): Uint8Array =>
     located.get(storage) ?? damaged(name, `storage ${quote(storage.key)} is missing`);
-  return { name, format: 'pth', ...readStateDict(name, bytes.length, value, bytesOf) };
+  return { name, format: 'pth', ...readStateDict(name, value, bytesOf) };
 }
 
 /** After the pickles, for each key: its element count in 8 bytes, then its data. */

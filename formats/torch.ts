@@ -52,13 +52,18 @@ const WRAPPERS = ['model_state_dict', 'state_dict', 'params_ema', 'params-ema', 
 /** Wrappers inside wrappers; a hostile dict may contain itself. */
 const MAX_DEPTH = 4;
 
+const NOT_PAIRS = 'an OrderedDict of something other than pairs';
+
+/** Views may share elements (tied weights do); more than this many for each element stored is an attack. */
+const MAX_SHARING = 4;
+
 /** The allow-list for the file `name` of `size` bytes. Every storage that is named goes into `storages`. */
 export function torchHost(name: string, size: number, storages: Map<string, Storage>): Host {
   // A pair of an OrderedDict's initial list is copied on each call, and a memoized list can be passed again and
   // again; in a real file every pair is written out, so there are fewer than bytes.
   let pairs = 0;
   const orderedDict = ([items = []]: readonly Value[]): Value => {
-    if (!Array.isArray(items)) malformed(name, 'an OrderedDict of something other than pairs');
+    if (!Array.isArray(items)) malformed(name, NOT_PAIRS);
     pairs += items.length;
     if (pairs > size) malformed(name, 'more dict entries than the file has bytes');
     return new Map(items.map((pair) => toPair(name, pair)));
@@ -108,17 +113,14 @@ function toStorage(name: string, id: Value): Storage {
 }
 
 function toPair(name: string, pair: Value): [Value, Value] {
-  if (!Array.isArray(pair)) malformed(name, 'an OrderedDict of something other than pairs');
-  const [key, value] = pair;
-  if (key === undefined || value === undefined)
-    malformed(name, 'an OrderedDict of something other than pairs');
+  const [key, value] = Array.isArray(pair) ? pair : [];
+  if (key === undefined || value === undefined) malformed(name, NOT_PAIRS);
   return [key, value];
 }
 
 /** The tensors of the checkpoint `value`, and the wrapper they were found in. */
 export function readStateDict(
   name: string,
-  size: number,
   value: Value,
   bytesOf: (storage: Storage) => Uint8Array,
 ): { tensors: Map<string, WeightTensor>; metadata: Record<string, string> } {
@@ -133,20 +135,16 @@ export function readStateDict(
     });
   }
   const decoded = new Map<Storage, Float32Array>();
-  const decode = (storage: Storage): Float32Array => {
-    const data = decoded.get(storage) ?? DTYPES[storage.dtype].decode(bytesOf(storage));
-    decoded.set(storage, data);
-    return data;
-  };
-  // Views can name the same elements again and again; weights never do, and an element is at least a byte.
-  let budget = size;
   const tensors = new Map<string, WeightTensor>();
+  let [stored, wanted] = [0, 0];
   for (const [key, tensor] of entries) {
-    budget -= elementsOf(tensor.shape);
-    if (!(budget >= 0))
-      malformed(name, `${quote(key)} and the tensors before it exceed the file's ${size} bytes`);
-    const data = gather(name, key, tensor, decode(tensor.storage));
-    tensors.set(key, { shape: tensor.shape, dtype: tensor.storage.dtype, data });
+    const { shape, storage } = tensor;
+    const data = decoded.get(storage) ?? DTYPES[storage.dtype].decode(bytesOf(storage));
+    if (!decoded.has(storage)) stored += data.length;
+    decoded.set(storage, data);
+    wanted += elementsOf(shape);
+    if (!(wanted <= MAX_SHARING * stored)) malformed(name, `${quote(key)} repeats stored elements`);
+    tensors.set(key, { shape, dtype: storage.dtype, data: gather(name, key, tensor, data) });
   }
   return { tensors, metadata: path.length ? { wrapper: path.join('.') } : {} };
 }
@@ -203,12 +201,12 @@ function isContiguous(shape: readonly number[], strides: readonly number[]): boo
 }
 
 function printKey(key: Value): string {
-  return typeof key === 'string' ? key.slice(0, 40) : typeof key;
+  return typeof key === 'string' ? quote(key) : typeof key;
 }
 
 function malformed(name: string, note: string): never {
   fail(`${name}: not a readable PyTorch checkpoint`, {
-    notes: [`it holds ${note}`],
+    notes: [note],
     help: 'load it in Python and save it again: torch.save(net.state_dict(), "weights.pth")',
   });
 }

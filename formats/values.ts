@@ -27,8 +27,8 @@ export function parseObject(name: string, what: string, text: string): Record<st
   let value: unknown;
   try {
     value = JSON.parse(text);
-  } catch (error) {
-    fail(`${name}: ${what} is not JSON`, { notes: [String(error)], help: 'download the file again' });
+  } catch {
+    fail(`${name}: ${what} is not JSON`, { help: 'download the file again' });
   }
   if (!isRecord(value)) fail(`${name}: ${what} is not a JSON object`, { help: 'download the file again' });
   return value;
@@ -36,7 +36,8 @@ export function parseObject(name: string, what: string, text: string): Record<st
 
 /** A name from a file, quoted and cut, so that it cannot flood or forge a terminal. */
 export function quote(text: string): string {
-  return JSON.stringify(text.length > 80 ? `${text.slice(0, 77)}…` : text);
+  const cut = text.length > 80 ? `${text.slice(0, 77)}…` : text;
+  return JSON.stringify(cut).replace(/\p{C}/gu, (char) => `\\u{${char.codePointAt(0)?.toString(16)}}`);
 }
 
 export function printShape(shape: readonly number[]): string {

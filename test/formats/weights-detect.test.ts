@@ -11,6 +11,7 @@ import {
   fixture,
   msrresnet,
   rrdb,
+  srresnet,
   tensor,
   text,
   vgg,
@@ -28,6 +29,11 @@ test('the prefix all keys share goes, one that only some have stays', async () =
     readWeights('x', writeSafetensors(new Map(names.map((name) => [name, tensor([1])]))));
   expect([...(await read(['module.a', 'module.b'])).tensors.keys()]).toEqual(['a', 'b']);
   expect([...(await read(['netG.a', 'netD.b'])).tensors.keys()]).toEqual(['netG.a', 'netD.b']);
+});
+
+test('what a file says is printed without its control characters', async () => {
+  const error = await errorOf(() => readWeights('w.pth', Uint8Array.of(0x9b, 0x33, 0x31, 0x6d, 0x1b, 0x5b)));
+  expect(error).toContain('it begins with "\\u{9b}31m\\u001b["');
 });
 
 test.each([
@@ -60,6 +66,7 @@ describe('describeWeights', () => {
     ['RRDB network: blocks 2, features 8, growth 4, scale 1', undefined, rrdb({ inputs: 48 })],
     ['SRVGGNetCompact: convs 3, features 64, scale 4', 'BasicSR SRVGGNetCompact', compact(3)],
     ['MSRResNet: blocks 3, features 8, scale 4', 'BasicSR MSRResNet', msrresnet(3)],
+    ['SRResNet: blocks 5, features 8, scale 4', undefined, srresnet(5)],
     ['VGG classifier: convs 4', 'torchvision VGG', vgg()],
     ['VGG discriminator: features 8, convs 4', 'BasicSR VGGStyleDiscriminator', discriminator()],
   ])('%s (%s)', (network, family, shapes) => {

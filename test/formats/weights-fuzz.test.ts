@@ -1,5 +1,5 @@
 // Random bytes, and valid files of every format cut and damaged: the answer is a well-formed file or a `UserError`,
-// soon, and never larger than what came in.
+// soon, and never much larger than what came in.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -73,7 +73,7 @@ async function survives(files: Files): Promise<void> {
       expect(data.length).toBe(elementsOf(shape));
       values += data.length;
     }
-    expect(values).toBeLessThanOrEqual(size);
+    expect(values).toBeLessThanOrEqual(4 * size);
     describeWeights(file);
     await expected(() => matchWeights(graph, file));
     await expected(() => blend(file, reference, 0.5));
@@ -118,7 +118,7 @@ test('random bytes, also behind the beginning of each format', async () => {
     fc.asyncProperty(start, fc.nat(24), fc.uint8Array({ maxLength: 200 }), async (head, cut, tail) => {
       await survives({ a: Uint8Array.from([...head.subarray(0, cut), ...tail]) });
     }),
-    { numRuns: 2000 },
+    { numRuns: 1000 },
   );
 });
 
@@ -131,7 +131,7 @@ describe.each(Object.entries(samples))('%s', (_, files) => {
 
   test('cut anywhere', async () => {
     for (const [name, bytes] of Object.entries(files)) {
-      const step = Math.max(1, Math.floor(bytes.length / 300));
+      const step = Math.max(1, Math.floor(bytes.length / 150));
       for (let length = 0; length < bytes.length; length += step) {
         await survives({ ...files, [name]: bytes.subarray(0, length) });
       }
@@ -148,7 +148,7 @@ describe.each(Object.entries(samples))('%s', (_, files) => {
           await survives({ ...files, [name]: edits.reduce(apply, files[name]!) });
         },
       ),
-      { numRuns: 1000 },
+      { numRuns: 400 },
     );
   });
 });
@@ -161,6 +161,6 @@ test('random pickle programs', async () => {
     fc.asyncProperty(program, async (bytes) => {
       await survives({ a: zipPth(Uint8Array.from(bytes)) });
     }),
-    { numRuns: 3000 },
+    { numRuns: 1500 },
   );
 });

@@ -187,6 +187,14 @@ describe('reports', () => {
     `);
   });
 
+  test("Real-ESRGAN's discriminator", async () => {
+    const file = fileOf([
+      { name: 'conv0.weight', shape: [64, 3, 3, 3] },
+      { name: 'conv1.weight_orig', shape: [128, 64, 4, 4] },
+    ]);
+    expect(await report(rrdb(), file)).toContain('it looks like a discriminator');
+  });
+
   test('a family with one key too many is no family', async () => {
     const file = fileOf([...rrdb({}, 'basicsr'), { name: 'extra.weight', shape: [1] }]);
     expect(await report(rrdb(), file)).toContain("neither the graph's names nor of a known family");

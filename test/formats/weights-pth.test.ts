@@ -92,7 +92,7 @@ test('nested wrappers and prefixes are removed, and said', async () => {
 describe('tensors', () => {
   const refused = async (tensor: Uint8Array) => errorOf(() => read(one(tensor)));
 
-  test('strides, offsets and negative results of either', async () => {
+  test('strides and offsets', async () => {
     const file = await read(one(tensorOp(storageOp('0', 6), [2, 2], [1, 3], 1)));
     expect(file.tensors.get('w')!.data).toEqual(Float32Array.of(2, 5, 3, 6));
   });
@@ -110,7 +110,7 @@ describe('tensors', () => {
     [
       'one element repeated 4 billion times',
       tensorOp(storageOp('0', 6), [65536, 65536], [0, 0]),
-      "exceed the file's",
+      '"w" repeats stored elements',
     ],
     ['a storage that is too short', tensorOp(storageOp('0', 7), [7], [1]), 'should have 28 bytes, it has 24'],
     ['a storage that is absent', tensorOp(storageOp('1', 6), [6], [1]), 'it has none'],
@@ -119,7 +119,7 @@ describe('tensors', () => {
       tensorOp(storageOp('0', 6, 'ByteStorage'), [6], [1]),
       'asks for "torch.ByteStorage"',
     ],
-    ['something that is no storage', tensorOp(op.string('x') as Uint8Array, [6], [1]), 'without storage'],
+    ['something that is no storage', tensorOp(op.string('x'), [6], [1]), 'without storage'],
   ])('%s', async (_, tensor, message) => {
     expect(await refused(tensor)).toContain(message);
   });
@@ -159,7 +159,7 @@ describe('pickles', () => {
     ['sets attributes of text', concatBytes(op.string('x'), op.none, op.build), 'attributes'],
     ['holds one tensor', tensorOp(storageOp('0', 6), [6], [1]), 'holds a single tensor, not a state dict'],
     ['holds text', concatBytes(op.string('hello')), 'holds no dict, not a state dict'],
-    ['holds no tensors', dictOp({ epoch: op.int(1), lr: op.int(2) }), 'its keys: epoch, lr'],
+    ['holds no tensors', dictOp({ epoch: op.int(1), lr: op.int(2) }), 'its keys: "epoch", "lr"'],
     ['makes a million dicts', new Uint8Array(1_100_000).fill(0x7d), 'more than 1000000 opcodes'],
     ['opens a million marks', new Uint8Array(1_100_000).fill(0x28), 'more than 1000000 opcodes'],
   ];
@@ -189,7 +189,7 @@ describe('pickles', () => {
       concatBytes(tuple(op.get(i), op.get(i)), op.put(i + 1)),
     );
     const bomb = concatBytes(op.string('x'), op.put(0), ...doubling);
-    expect(await refused(dictOp({ bomb }))).toContain('its keys: bomb');
+    expect(await refused(dictOp({ bomb }))).toContain('its keys: "bomb"');
     expect(await refused(concatBytes(bomb, op.get(3), [0x93]))).toContain('a global without a name');
   });
 });

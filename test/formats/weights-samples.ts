@@ -191,7 +191,26 @@ function bnLayer(path: string, features: number): NamedShape[] {
   }));
 }
 
-/** A small VGGStyleDiscriminator with BasicSR's names; `ours` gives it other ones in the same order. */
+/** SRGAN's SRResNet, x4: normalised, with 9x9 convolutions at both ends. */
+export function srresnet(blocks: number): NamedShape[] {
+  const normalised = (path: string): NamedShape[] => [
+    ...convLayer(`${path}.conv`, 8, 8),
+    ...bnLayer(`${path}.norm`, 8),
+  ];
+  return [
+    ...convLayer('conv.0', 8, 3, 9),
+    ...Array.from({ length: blocks }, (_, b) => [
+      ...normalised(`body.${b}.0`),
+      ...normalised(`body.${b}.1`),
+    ]).flat(),
+    ...normalised('trunk'),
+    ...convLayer('up.0', 32, 8),
+    ...convLayer('up.1', 32, 8),
+    ...convLayer('conv.1', 3, 8, 9),
+  ];
+}
+
+/** A small VGGStyleDiscriminator with BasicSR's names. */
 export function discriminator(): NamedShape[] {
   return [
     ...convLayer('conv0_0', 8, 3),
