@@ -6,27 +6,27 @@ import type { Ref } from '../compiler/graph.js';
 import { ShapeError } from '../compiler/ops/op.js';
 import { printImage, sameShape } from '../compiler/ops/types.js';
 import { fail, internal, locate, type Source, type Span, UserError } from '../diagnostics.js';
-import type { BlockItem, Body, ParamDef, Statement } from './ast.js';
+import type { BlockItem, Body, Statement } from './ast.js';
 import { COMBINATORS, differentShapes, LAYERS, POINTWISE, type Site } from './layers.js';
 import { type Found, find, type Module } from './module.js';
-import { bind, count, type Declared, readArg } from './params.js';
+import { bind, count, declaredBy, readArg } from './params.js';
 import { PathScope, segmentOf } from './paths.js';
 import { type Env, evaluate, provenance, quote, type TensorValue, type Value, valuesOf } from './values.js';
 
-/** Statements lowered into one graph before it is called a mistake: ESRGAN has about 900. */
-const MAX_STATEMENTS = 100_000;
+/** Statements run plus operands read, in one graph, before it is called a mistake: ESRGAN has about 6,000. */
+const MAX_OPERATIONS = 100_000;
 
 /** One graph under construction. */
 export interface Lowering {
   readonly builder: GraphBuilder;
   /** The user's file: positions in it are told without its name. */
   readonly source: Source;
-  /** Statements and joined values that may still be lowered. */
+  /** What is left of MAX_OPERATIONS. */
   budget: number;
 }
 
 export function loweringInto(builder: GraphBuilder, source: Source): Lowering {
-  return { builder, source, budget: MAX_STATEMENTS };
+  return { builder, source, budget: MAX_OPERATIONS };
 }
 
 /** What the statements of a body see. */
@@ -57,11 +57,6 @@ export function lowerBody(lowering: Lowering, frame: Frame, body: Body, x: Tenso
     if (statement.label) frame.env.set(statement.label.text, result);
     return result;
   }, x);
-}
-
-/** Parameters of a block or network as binding sees them. */
-export function declaredBy(params: readonly ParamDef[]): Declared[] {
-  return params.map((param) => ({ name: param.name.text, required: param.default === undefined }));
 }
 
 function lowerStatement(lowering: Lowering, frame: Frame, statement: Statement, x: TensorValue): TensorValue {
@@ -109,7 +104,6 @@ function lowerLayer(
     layer(siteAt(lowering, statement.span, path), x),
   );
   const { builder } = lowering;
-  spend(lowering, statement.args?.length ?? 0, statement.span);
   return {
     ref: result,
     type: builder.type(result),
@@ -126,17 +120,21 @@ function lowerLayer(
   };
 }
 
-function siteAt({ builder, source }: Lowering, span: Span, path: string): Site {
+function siteAt(lowering: Lowering, span: Span, path: string): Site {
+  const { builder, source } = lowering;
   const loc = locate(span);
   return {
     span,
     source,
-    emit: (op, inputs, attrs) => builder.emit(op, inputs, attrs, loc),
+    emit(op, inputs, attrs) {
+      spend(lowering, inputs.length, span);
+      return builder.emit(op, inputs, attrs, loc);
+    },
     // A network that is applied twice in one graph shares its parameters.
-    param: (leaf, shape, init, trainable) =>
-      builder.hasParam(`${path}.${leaf}`)
-        ? `@${path}.${leaf}`
-        : builder.param(`${path}.${leaf}`, shape, init, trainable),
+    param(leaf, shape, init, trainable) {
+      const name = `${path}.${leaf}`;
+      return builder.hasParam(name) ? `@${name}` : builder.param(name, shape, init, trainable);
+    },
     type: (ref) => builder.type(ref),
   };
 }
@@ -150,7 +148,7 @@ function atStatement<T>({ source }: Lowering, span: Span, x: TensorValue, work: 
     return fail(error.message, {
       span,
       label: `what enters here is ${printImage(x.type)}`,
-      notes: [`it is ${provenance(x, source)}`],
+      notes: [`it comes from ${provenance(x, source)}`],
       ...(error.help !== undefined && { help: error.help }),
     });
   }
@@ -166,7 +164,7 @@ function lowerResidual(
   const scale = COMBINATORS.get('residual')!.call(statement.args ?? [], frame.env, statement.span);
   if (!sameShape(x.type.shape, value.type.shape)) {
     differentShapes('residual adds', value, x, {
-      span: value.origin.span,
+      span: 'span' in value.origin ? value.origin.span : statement.span,
       source,
       label: `this gives ${printImage(value.type)}`,
       other: 'the skip',
@@ -181,7 +179,8 @@ function lowerResidual(
 
 function widthHelp(env: Env, value: TensorValue, skip: TensorValue): string | undefined {
   const width = skip.type.shape[1];
-  if (value.origin.callee !== 'conv' || width === value.type.shape[1]) return undefined;
+  if (!('callee' in value.origin) || value.origin.callee !== 'conv' || width === value.type.shape[1])
+    return undefined;
   return `use \`conv(${env.get('channels') === width ? 'channels' : width})\``;
 }
 
@@ -275,10 +274,10 @@ export function toldAt<T>(span: Span, name: string, work: () => T): T {
   }
 }
 
-export function spend(lowering: Lowering, statements: number, span: Span): void {
-  lowering.budget -= statements;
+export function spend(lowering: Lowering, operations: number, span: Span): void {
+  lowering.budget -= operations;
   if (lowering.budget >= 0) return;
-  fail(`the network has more than ${MAX_STATEMENTS.toLocaleString('en')} layers`, {
+  fail(`this makes more than ${MAX_OPERATIONS.toLocaleString('en')} operations`, {
     span,
     help: 'repeat it less often',
   });

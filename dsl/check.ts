@@ -14,11 +14,10 @@ import type {
   Setting,
   Statement,
 } from './ast.js';
-import { declaredBy } from './body.js';
 import { COMBINATORS, LAYERS } from './layers.js';
-import { FUNCTIONS } from './loss_functions.js';
+import { FUNCTIONS } from './loss-functions.js';
 import { find, type Module, namesOf } from './module.js';
-import { bind, type Declared, declared, type Params } from './params.js';
+import { bind, type Declared, declared, declaredBy, type Params } from './params.js';
 import type { Problems } from './problems.js';
 import { didYouMean } from './suggest.js';
 import { position, unknownName, visit } from './values.js';
@@ -31,7 +30,6 @@ export function checkItems(items: readonly Item[], module: Module, problems: Pro
   checkUnique(
     items.map((item) => (item.kind === 'train' ? undefined : item.name)),
     problems,
-    (name) => `\`${name}\` is defined twice`,
   );
   const lets = [...module.lets.keys()];
   for (const item of items) {
@@ -65,11 +63,7 @@ export function checkItems(items: readonly Item[], module: Module, problems: Pro
   }
 }
 
-function checkUnique(
-  names: readonly (Name | undefined)[],
-  problems: Problems,
-  message: (name: string) => string,
-): void {
+function checkUnique(names: readonly (Name | undefined)[], problems: Problems): void {
   const first = new Map<string, Span>();
   for (const name of names) {
     if (!name) continue;
@@ -77,7 +71,7 @@ function checkUnique(
     if (!earlier) first.set(name.text, name.span);
     else {
       const notes = [`the first one is at ${position(earlier, name.span.source)}`];
-      problems.add({ message: message(name.text), span: name.span, notes });
+      problems.add({ message: `\`${name.text}\` is defined twice`, span: name.span, notes });
     }
   }
 }
@@ -100,7 +94,6 @@ function checkParams(params: readonly ParamDef[], visible: ReadonlySet<string>, 
   checkUnique(
     params.map(({ name }) => name),
     problems,
-    (name) => `parameter \`${name}\` is declared twice`,
   );
   for (const param of params) {
     checkOwnName(param.name, problems);
@@ -123,7 +116,6 @@ function checkBody(body: Body, around: ReadonlySet<string>, module: Module, prob
   checkUnique(
     body.statements.map(({ label }) => label),
     problems,
-    (name) => `the value \`${name}\` is named twice in one body`,
   );
   for (const statement of body.statements) {
     checkStatement(statement, names, module, problems);
@@ -144,7 +136,9 @@ function checkStatement(
   if (callee) {
     const params = problems.attempt(() => calleeParams(callee, body !== undefined, module));
     const bound = params && problems.attempt(() => bind(callee.text, params.declared, args, span));
-    for (const [name, value] of bound ?? []) checkNames(value, names, problems, params?.typed?.[name]?.words);
+    for (const [name, value] of bound ?? []) {
+      checkNames(value, names, problems, { words: params?.typed?.[name]?.words });
+    }
   }
   if (body) checkBody(body, names, module, problems);
 }
@@ -178,21 +172,32 @@ function calleeParams({ text, span }: Name, hasBody: boolean, module: Module): C
     : { declared: declaredBy(block!.item.params) };
 }
 
-/** Every name read by `expr` is visible, or one of the `words` that have a meaning there. */
+/**
+ * Every name that `expr` reads is visible, or one of the `words` that mean something there. It may call `functions`;
+ * without them it is arithmetic.
+ */
 function checkNames(
   expr: Expr,
   names: ReadonlySet<string>,
   problems: Problems,
-  words: readonly string[] = [],
-  callees: ReadonlySet<string> = names,
+  { words = [], functions }: { words?: readonly string[] | undefined; functions?: ReadonlySet<string> } = {},
 ): void {
-  const functions = new Set<Expr>();
+  const called = new Set<Expr>();
   visit(expr, (part) => {
-    if (part.kind === 'call') functions.add(part.callee);
-    if (part.kind !== 'ref') return;
-    const known = functions.has(part) ? callees : names;
-    if (known.has(part.name) || words.includes(part.name)) return;
-    problems.attempt(() => unknownName(part.name, part.span, words.length > 0 ? words : known));
+    if (part.kind === 'call') {
+      called.add(part.callee);
+      if (!functions)
+        problems.add({
+          message: 'only numbers can be computed here',
+          span: part.span,
+          label: 'this is a call',
+        });
+    }
+    if (part.kind !== 'ref' || words.includes(part.name)) return;
+    const known = called.has(part) ? functions : names;
+    if (known && !known.has(part.name)) {
+      problems.attempt(() => unknownName(part.name, part.span, words.length > 0 ? words : known));
+    }
   });
 }
 
@@ -204,12 +209,12 @@ function checkLoss(item: LossItem, module: Module, problems: Problems): void {
     ...module.networks.keys(),
     ...namesOf(module, 'losses'),
   ]);
-  const check = (expr: Expr) =>
-    checkNames(expr, names, problems, [], new Set([...names, ...FUNCTIONS.keys()]));
+  const check = (expr: Expr) => {
+    checkNames(expr, names, problems, { functions: new Set([...names, ...FUNCTIONS.keys()]) });
+  };
   checkUnique(
     item.params.map(({ name }) => name),
     problems,
-    (name) => `parameter \`${name}\` is declared twice`,
   );
   for (const param of item.params) {
     if (param.default) check(param.default);
@@ -228,7 +233,6 @@ function checkPlayers(
   checkUnique(
     players.map(({ key }) => key),
     problems,
-    (name) => `\`${name}\` is given twice`,
   );
   for (const { key, values } of players) {
     for (const value of values) check(value);

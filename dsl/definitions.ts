@@ -3,9 +3,9 @@
 import { fail } from '../diagnostics.js';
 import type { Item } from './ast.js';
 import { COMBINATORS, LAYERS } from './layers.js';
-import { FUNCTIONS } from './loss_functions.js';
+import { FUNCTIONS } from './loss-functions.js';
 import type { Callable, Param } from './params.js';
-import { AVERAGES, CLIPS, degradations, OPTIMIZERS, SCHEDULES } from './recipe_calls.js';
+import { AVERAGES, CLIPS, degradations, OPTIMIZERS, SCHEDULES } from './recipe-calls.js';
 import { standardLibrary } from './standard.js';
 import { didYouMean } from './suggest.js';
 
@@ -17,6 +17,10 @@ export function definitionOf(name: string): string {
   return fail(`nothing is called \`${name}\``, {
     help: near ? `did you mean \`${near}\`?` : `there are ${[...definitions.keys()].sort().join(', ')}`,
   });
+}
+
+export function definitionNames(): string[] {
+  return [...allDefinitions().keys()];
 }
 
 function allDefinitions(): ReadonlyMap<string, () => string> {

@@ -133,7 +133,7 @@ export function differentShapes(
   return fail(`${doing} tensors of different ${widths ? 'widths' : 'sizes'}`, {
     span,
     label,
-    notes: [`${other} carries ${provenance(y, source)}`],
+    notes: [`${other} carries ${printImage(y.type)}, from ${provenance(y, source)}`],
     ...(help !== undefined && { help }),
   });
 }

@@ -1,21 +1,21 @@
-// Losses: expressions over `sr` and `hr`, lowered to one scalar graph per player. A loss is a value too: it can be
-// passed (`perceptual(vgg.conv5_4, l1)`) and applied to two tensors, which then stand for `sr` and `hr`.
+// Losses: each is lowered to one scalar graph per player, from `%sr` and `%hr`.
 
 import { GraphBuilder } from '../compiler/builder.js';
-import type { Graph, Ref } from '../compiler/graph.js';
-import { ShapeError } from '../compiler/ops/op.js';
-import { printImage, printType } from '../compiler/ops/types.js';
-import { fail, internal, locate, type Source, type Span } from '../diagnostics.js';
-import { isSymbolic, sameDim } from '../runtime/dims.js';
-import type { Arg, CallExpr, Expr, LossItem, MemberExpr, RefExpr } from './ast.js';
-import { declaredBy, type Lowering, loweringInto, spend, toldAt } from './body.js';
-import type { PLAYERS } from './check.js';
-import { arithmetic, FUNCTIONS, type Operand, type Place, type TensorOperand } from './loss_functions.js';
-import { type Found, find, type Module } from './module.js';
-import { applyNetwork, imageType, type NetworkDef, printShape, type Shape, tapsOf } from './networks.js';
-import { bind } from './params.js';
-import { didYouMean } from './suggest.js';
-import { unknownName } from './values.js';
+import type { Graph } from '../compiler/graph.js';
+import { fail, type Span } from '../diagnostics.js';
+import type { Expr } from './ast.js';
+import { loweringInto } from './body.js';
+import {
+  force,
+  type LossContext,
+  type Objective,
+  operand,
+  type Player,
+  placeAt,
+  scopeOf,
+} from './loss-expressions.js';
+import { arithmetic, type Operand, printTensor } from './loss-functions.js';
+import { imageType } from './signature.js';
 
 /** What each player minimises: graphs from `%sr` and `%hr` to a scalar. Networks' parameters carry their names. */
 export interface Loss {
@@ -27,58 +27,7 @@ export interface Loss {
   readonly networks: readonly string[];
 }
 
-type Player = (typeof PLAYERS)[number];
-
-/** What names and expressions of a loss stand for. */
-type LossValue = Operand | Mapping | Criterion;
-
-/** A function of an image: a network, or a network up to a tap. */
-interface Mapping {
-  readonly kind: 'mapping';
-  readonly name: string;
-  readonly def: NetworkDef;
-  readonly until?: string;
-}
-
-/** A loss; `args` once its parameters are bound. */
-interface Criterion extends Found<LossItem> {
-  readonly kind: 'criterion';
-  readonly args?: ReadonlyMap<string, LossValue>;
-}
-
-/** What every loss of a program is lowered against. */
-export interface LossContext {
-  readonly module: Module;
-  readonly source: Source;
-  readonly networks: ReadonlyMap<string, NetworkDef>;
-  /** The shape of `sr` and `hr`. */
-  readonly image: Shape;
-}
-
-/** One player's graph under construction. */
-interface Objective {
-  readonly context: LossContext;
-  readonly player: Player;
-  readonly lowering: Lowering;
-  readonly sr: Ref;
-  readonly hr: Ref;
-  readonly used: Set<string>;
-  /** Every loss with players that was met. */
-  readonly adversarial: Criterion[];
-  depth: number;
-}
-
-/** What an expression sees. */
-interface Scope {
-  readonly module: Module;
-  readonly params: ReadonlyMap<string, LossValue>;
-  readonly sr: Ref;
-  readonly hr: Ref;
-}
-
-/** Losses inside losses, before it is called a mistake. */
-const MAX_DEPTH = 64;
-
+/** The loss that `expr` is. */
 export function lowerLoss(name: string, expr: Expr, context: LossContext): Loss {
   const own = begin(name, 'generator', context);
   const generator = finish(own, operand(own, scopeOf(own), expr), expr.span);
@@ -107,10 +56,6 @@ function begin(name: string, player: Player, context: LossContext): Objective {
   };
 }
 
-function scopeOf({ context, sr, hr }: Objective): Scope {
-  return { module: context.module, params: new Map(), sr, hr };
-}
-
 function finish({ lowering: { builder } }: Objective, value: Operand, span: Span): Graph {
   if (typeof value !== 'object')
     return fail('a loss must depend on the image', { span, label: `this is ${value}` });
@@ -118,231 +63,7 @@ function finish({ lowering: { builder } }: Objective, value: Operand, span: Span
   if (type.shape.length === 0) return builder.finish([value.ref]);
   return fail('a loss must be one number', {
     span,
-    label: `this is ${type.shape.length === 4 ? printImage(type) : printType(type)}`,
+    label: `this is ${printTensor(type)}`,
     help: 'take its mean(…)',
   });
-}
-
-function placeAt({ lowering }: Objective, span: Span): Place {
-  const { builder } = lowering;
-  const loc = locate(span);
-  return {
-    span,
-    emit(op, inputs, attrs) {
-      spend(lowering, 1, span);
-      return fitting(span, () => builder.emit(op, inputs, attrs, loc));
-    },
-    type: (ref) => builder.type(ref),
-  };
-}
-
-function fitting<T>(span: Span, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    if (!(error instanceof ShapeError)) throw error;
-    return fail(error.message, { span, ...(error.help !== undefined && { help: error.help }) });
-  }
-}
-
-function evaluate(objective: Objective, scope: Scope, expr: Expr): LossValue {
-  switch (expr.kind) {
-    case 'number':
-      return expr.value;
-    case 'ref':
-      return resolve(objective, scope, expr);
-    case 'member':
-      return tapOf(objective, scope, expr);
-    case 'call':
-      return call(objective, scope, expr);
-    case 'negate':
-      return arithmetic(placeAt(objective, expr.span), '*', operand(objective, scope, expr.value), -1);
-    case 'binary':
-      return arithmetic(
-        placeAt(objective, expr.span),
-        expr.op,
-        operand(objective, scope, expr.left),
-        operand(objective, scope, expr.right),
-      );
-    default:
-      return fail('a loss is computed from numbers and images', { span: expr.span, label: 'not from this' });
-  }
-}
-
-/** The value of `expr` as a number or tensor: a loss stands for its value on the current `sr` and `hr`. */
-function operand(objective: Objective, scope: Scope, expr: Expr): Operand {
-  const value = evaluate(objective, scope, expr);
-  if (!isFunction(value)) return value;
-  if (value.kind === 'criterion') return force(objective, scope, value, expr.span);
-  return fail(`\`${value.name}\` is a function of an image`, {
-    span: expr.span,
-    help: `apply it: \`${value.name}(sr)\``,
-  });
-}
-
-function isFunction(value: LossValue): value is Mapping | Criterion {
-  return typeof value === 'object' && 'kind' in value;
-}
-
-function resolve(
-  { context }: Objective,
-  { module, params, sr, hr }: Scope,
-  { name, span }: RefExpr,
-): LossValue {
-  const param = params.get(name);
-  if (param !== undefined) return param;
-  if (name === 'sr' || name === 'hr') return { ref: name === 'sr' ? sr : hr };
-  const constant = module.lets.get(name);
-  if (typeof constant === 'number' || typeof constant === 'boolean') return constant;
-  // Networks belong to the user's file: a library loss is given them.
-  const def = module === context.module ? context.networks.get(name) : undefined;
-  if (def?.role === 'generator') fail(`\`${name}\` is the generator`, { span, help: 'its output is `sr`' });
-  if (def) return { kind: 'mapping', name, def };
-  const loss = find(module, 'losses', name);
-  if (loss) return { kind: 'criterion', ...loss };
-  return unknownName(name, span, [...params.keys(), 'sr', 'hr', ...context.networks.keys()]);
-}
-
-function tapOf(objective: Objective, scope: Scope, { object, member, span }: MemberExpr): Mapping {
-  const value = object.kind === 'ref' ? resolve(objective, scope, object) : tapOf(objective, scope, object);
-  if (!isFunction(value) || value.kind !== 'mapping' || value.until !== undefined) {
-    return fail('only a network has named values', { span: object.span, label: 'this is not a network' });
-  }
-  const taps = tapsOf(value.def);
-  if (taps.includes(member.text))
-    return { ...value, name: `${value.name}.${member.text}`, until: member.text };
-  const near = didYouMean(member.text, taps);
-  return fail(`\`${value.name}\` names no value \`${member.text}\``, {
-    span,
-    help: near
-      ? `did you mean \`${value.name}.${near}\`?`
-      : taps.length
-        ? `it names ${taps.join(', ')}`
-        : 'name one in its body',
-  });
-}
-
-function call(objective: Objective, scope: Scope, expr: CallExpr): LossValue {
-  const { callee, args, span } = expr;
-  if (callee.kind === 'ref' && !scope.params.has(callee.name)) {
-    const row = FUNCTIONS.get(callee.name);
-    if (row)
-      return row.apply(
-        placeAt(objective, span),
-        ...functionArgs(objective, scope, callee.name, row.params, args, span),
-      );
-  }
-  const target = evaluate(objective, scope, callee);
-  if (!isFunction(target)) return fail('this is not a function', { span: callee.span });
-  if (target.kind === 'mapping') {
-    const [x] = functionArgs(objective, scope, target.name, ['image'], args, span);
-    return apply(objective, target, x!, span);
-  }
-  return applyCriterion(objective, scope, target, args, span);
-}
-
-/** Arguments of a builtin function or a network, in order; `params` ending in `?` may be left out. */
-function functionArgs(
-  objective: Objective,
-  scope: Scope,
-  name: string,
-  params: readonly string[],
-  args: readonly Arg[],
-  span: Span,
-): Operand[] {
-  const declared = params.map((param) => ({ name: param.replace('?', ''), required: !param.endsWith('?') }));
-  const bound = bind(name, declared, args, span);
-  return declared.flatMap((param) => {
-    const arg = bound.get(param.name);
-    return arg ? [operand(objective, scope, arg)] : [];
-  });
-}
-
-function apply(objective: Objective, { name, def, until }: Mapping, x: Operand, span: Span): TensorOperand {
-  if (typeof x !== 'object') return fail(`\`${name}\` needs an image`, { span, label: `not ${x}` });
-  const { lowering, used } = objective;
-  const type = lowering.builder.type(x.ref);
-  const expected = imageType(def.input).shape;
-  const fits =
-    type.shape.length === 4 &&
-    type.shape.every((dim, i) => isSymbolic(expected[i]!) || sameDim(dim, expected[i]!));
-  if (!fits) {
-    fail(`\`${name}\` takes ${printShape(def.input)}`, {
-      span,
-      label: `this is ${type.shape.length === 4 ? printImage(type) : printType(type)}`,
-    });
-  }
-  used.add(def.name);
-  const value = { ref: x.ref, type, origin: { span, values: [] } };
-  return { ref: applyNetwork(lowering, def, value, `${def.name}.`, until).value.ref };
-}
-
-/** Two tensors stand for `sr` and `hr`; anything else binds the loss's own parameters. */
-function applyCriterion(
-  objective: Objective,
-  scope: Scope,
-  criterion: Criterion,
-  args: readonly Arg[],
-  span: Span,
-): LossValue {
-  const { module, item } = criterion;
-  const name = item.name.text;
-  const bound = criterion.args !== undefined || item.params.every((param) => param.default);
-  const images = bound && args.length === 2 && args.every((arg) => !arg.name);
-  const values = images ? args.map((arg) => evaluate(objective, scope, arg.value)) : [];
-  const [sr, hr] = values;
-  if (isTensor(sr) && isTensor(hr))
-    return force(objective, { ...scope, sr: sr.ref, hr: hr.ref }, criterion, span);
-  if (criterion.args)
-    return fail(`\`${name}\` compares two images`, { span, help: `write \`${name}(sr, hr)\`` });
-
-  const exprs = bind(name, declaredBy(item.params), args, span);
-  const params = new Map<string, LossValue>();
-  for (const param of item.params) {
-    const arg = exprs.get(param.name.text);
-    const inside = { ...scope, module, params };
-    params.set(
-      param.name.text,
-      arg ? evaluate(objective, scope, arg) : evaluate(objective, inside, param.default!),
-    );
-  }
-  return { ...criterion, args: params };
-}
-
-function isTensor(value: LossValue | undefined): value is TensorOperand {
-  return typeof value === 'object' && 'ref' in value;
-}
-
-/** The value of a loss on the scope's `sr` and `hr`. */
-function force(objective: Objective, scope: Scope, criterion: Criterion, span: Span): Operand {
-  const { module, item } = criterion;
-  const name = item.name.text;
-  if (!criterion.args) {
-    const bound = applyCriterion(objective, scope, criterion, [], span);
-    return isFunction(bound) && bound.kind === 'criterion'
-      ? force(objective, scope, bound, span)
-      : internal('unbound');
-  }
-  if (objective.depth >= MAX_DEPTH) fail(`loss \`${name}\` contains itself`, { span });
-  const inside = { module, params: criterion.args, sr: scope.sr, hr: scope.hr };
-  objective.depth++;
-  const run = () => operand(objective, inside, expressionOf(objective, scope, criterion, span));
-  const value = module === scope.module.library ? toldAt(span, name, run) : run();
-  objective.depth--;
-  return value;
-}
-
-function expressionOf(objective: Objective, scope: Scope, criterion: Criterion, span: Span): Expr {
-  const { item, args } = criterion;
-  if (item.value) return item.value;
-  const name = item.name.text;
-  if (scope.sr !== objective.sr || scope.hr !== objective.hr || [...args!.values()].some(isTensor)) {
-    fail(`\`${name}\` has two players, so it must see whole images`, {
-      span,
-      help: `write \`${name}(critic)\``,
-    });
-  }
-  if (objective.player === 'generator') objective.adversarial.push(criterion);
-  const setting = item.players?.find(({ key }) => key.text === objective.player);
-  return setting?.values[0] ?? internal(`loss ${name} has no objective for the ${objective.player}`);
 }

@@ -1,9 +1,10 @@
 // One file's definitions by name, on top of the standard library's. A definition is always lowered in the module that
 // wrote it, so a library block never sees a user's names, and a user may reuse a library name for something new.
 
-import type { BlockItem, Item, LossItem, NetworkItem } from './ast.js';
+import { fail } from '../diagnostics.js';
+import type { BlockItem, Item, LetItem, LossItem, NetworkItem } from './ast.js';
 import type { Problems } from './problems.js';
-import { type Env, evaluate, type Value } from './values.js';
+import { type Env, evaluate, type Value, visit } from './values.js';
 
 export interface Module {
   /** Where names are looked up that this file does not define. */
@@ -21,6 +22,9 @@ export interface Found<T> {
   readonly item: T;
 }
 
+/** `--set`: new values for parameters of the generator and for `let`s. */
+export type Overrides = ReadonlyMap<string, number>;
+
 type Kind = 'blocks' | 'networks' | 'losses';
 type Definition<K extends Kind> = Module[K] extends ReadonlyMap<string, infer T> ? T : never;
 
@@ -29,7 +33,7 @@ export function moduleOf(
   items: readonly Item[],
   problems: Problems,
   library?: Module,
-  set: Readonly<Record<string, number>> = {},
+  set: Overrides = new Map(),
 ): Module {
   const lets = new Map<string, Value>([
     ['true', true],
@@ -38,7 +42,7 @@ export function moduleOf(
   for (const item of items) {
     if (item.kind !== 'let') continue;
     const name = item.name.text;
-    const value = set[name] ?? problems.attempt(() => evaluate(item.value, lets));
+    const value = set.get(name) ?? problems.attempt(() => evaluateLet(item, items, lets));
     // After a mistake any number will do: the phase ends before it is used.
     lets.set(name, value ?? 1);
   }
@@ -49,6 +53,16 @@ export function moduleOf(
     losses: byName(items, (item) => (item.kind === 'loss' ? item : undefined)),
     lets,
   };
+}
+
+/** A `let` reads the ones above it. */
+function evaluateLet({ value }: LetItem, items: readonly Item[], above: Env): Value {
+  visit(value, (part) => {
+    if (part.kind !== 'ref' || above.has(part.name)) return;
+    const below = items.find((item) => item.kind === 'let' && item.name.text === part.name);
+    if (below) fail(`\`${part.name}\` is defined below`, { span: part.span, help: 'move it up' });
+  });
+  return evaluate(value, above);
 }
 
 function byName<T extends BlockItem | NetworkItem | LossItem>(

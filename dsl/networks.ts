@@ -3,19 +3,17 @@
 
 import { GraphBuilder } from '../compiler/builder.js';
 import type { Graph, Ref } from '../compiler/graph.js';
-import { sameShape } from '../compiler/ops/types.js';
+import { printImage, sameShape } from '../compiler/ops/types.js';
 import { fail, type Source, type Span } from '../diagnostics.js';
-import { type Dim, isSymbolic, printDim, sameDim, sym } from '../runtime/dims.js';
+import { isSymbolic, printDim } from '../runtime/dims.js';
 import type { Body, Expr, NetworkItem, Signature } from './ast.js';
-import { declaredBy, entering, type Lowering, lowerBody, loweringInto, toldAt } from './body.js';
-import { find, type Module } from './module.js';
-import { bind } from './params.js';
+import { entering, type Lowering, lowerBody, loweringInto, toldAt } from './body.js';
+import { find, type Module, type Overrides } from './module.js';
+import { bind, declaredBy } from './params.js';
 import { PathScope } from './paths.js';
+import { imageType, printShape, type Shape, scaleOf, shapesOf } from './signature.js';
 import { didYouMean } from './suggest.js';
-import { describe, type Env, evaluate, isSize, provenance, type TensorValue, type Value } from './values.js';
-
-/** Channels, height and width; the batch is implicit. */
-export type Shape = readonly [channels: number, height: Dim, width: Dim];
+import { type Env, evaluate, isTensor, provenance, type TensorValue, type Value } from './values.js';
 
 /** A network ready to be applied to images. */
 export interface NetworkDef {
@@ -51,14 +49,14 @@ export interface Network {
 
 export interface NetworkOptions {
   /** Values for the parameters of a generator. */
-  readonly set: Readonly<Record<string, number>>;
+  readonly set: Overrides;
   /** The size of the recipe's patches: the input of library discriminators. */
   readonly patch?: number | undefined;
 }
 
 export function instantiate(item: NetworkItem, module: Module, { set, patch }: NetworkOptions): NetworkDef {
   const name = item.name.text;
-  const own = paramsOf(item, module, (param) => (item.role === 'generator' ? set[param] : undefined));
+  const own = paramsOf(item, module, (param) => (item.role === 'generator' ? set.get(param) : undefined));
   const base = { role: item.role, name, span: item.name.span };
   if (item.body) {
     const signature =
@@ -130,53 +128,9 @@ function libraryNetwork(role: NetworkItem['role'], value: Expr, module: Module) 
   });
 }
 
-function shapesOf(signature: Signature, env: Env): { input: Shape; output?: Shape } {
-  const sizes = new Map<string, Value>([...env, ['h', sym('h')], ['w', sym('w')]]);
-  const input = shapeOf(signature.input, sizes, signature.span);
-  for (const [axis, dim] of [
-    ['h', input[1]],
-    ['w', input[2]],
-  ] as const) {
-    if (!isSymbolic(dim) || sameDim(dim, sym(axis))) continue;
-    fail('an input is (channels, h, w), or has fixed sizes', {
-      span: signature.span,
-      label: `not ${printDim(dim)}`,
-    });
-  }
-  return { input, ...(signature.output && { output: shapeOf(signature.output, sizes, signature.span) }) };
-}
-
-function shapeOf(exprs: readonly Expr[], env: Env, span: Span): Shape {
-  const [channels, height, width, more] = exprs.map((expr) => {
-    const value = evaluate(expr, env);
-    const whole =
-      isSymbolic(value as Dim) || (typeof value === 'number' && Number.isSafeInteger(value) && value > 0);
-    return isSize(value) && whole
-      ? value
-      : fail('an extent must be a whole number, 1 or more', {
-          span: expr.span,
-          label: `this is ${describe(value)}`,
-        });
-  });
-  if (height === undefined || width === undefined || more !== undefined || typeof channels !== 'number') {
-    return fail('a shape has three extents: channels (a number), height, width', { span });
-  }
-  return [channels, height, width];
-}
-
-/** `(3, h, w)` */
-export function printShape(shape: Shape): string {
-  return `(${shape.map(printDim).join(', ')})`;
-}
-
-/** The image type of `shape`, any batch. */
-export function imageType(shape: Shape) {
-  return { shape: [sym('n'), ...shape] };
-}
-
 interface Applied {
   readonly value: TensorValue;
-  readonly taps: ReadonlyMap<string, TensorValue>;
+  readonly taps: Readonly<Record<string, Ref>>;
 }
 
 /** Lowers a network onto `x`. `until` stops after the statement of that name: nothing beyond it is needed. */
@@ -195,15 +149,11 @@ export function applyNetwork(
   const frame = { module: def.module, env, paths: new PathScope(prefix, def.body), blocks: [] };
   const run = () => lowerBody(lowering, frame, body, x);
   const value = def.call ? toldAt(def.call, def.name, run) : run();
-  const taps = new Map(
-    tapsOf(def).flatMap((tap) => {
-      const tapped = env.get(tap);
-      return tapped !== undefined && typeof tapped === 'object' && 'ref' in tapped
-        ? [[tap, tapped] as const]
-        : [];
-    }),
-  );
-  return { value, taps };
+  const taps = tapsOf(def).flatMap((tap) => {
+    const tapped = env.get(tap);
+    return tapped !== undefined && isTensor(tapped) ? [[tap, tapped.ref]] : [];
+  });
+  return { value, taps: Object.fromEntries(taps) };
 }
 
 /** The names a network's body gives to values. */
@@ -215,7 +165,7 @@ export function tapsOf({ body }: NetworkDef): string[] {
 export function lowerNetwork(def: NetworkDef, source: Source): Network {
   const builder = new GraphBuilder(def.name);
   const type = imageType(def.input);
-  const x = { ref: builder.input('x', type), type, origin: { span: def.signature.span, values: [] } };
+  const x = { ref: builder.input('x', type), type, origin: { inputOf: def.name } };
   const { value, taps } = applyNetwork(loweringInto(builder, source), def, x);
   const graph = builder.finish([value.ref]);
   if (def.role === 'discriminator') checkStrides(def, graph);
@@ -226,8 +176,8 @@ export function lowerNetwork(def: NetworkDef, source: Source): Network {
     graph,
     input: def.input,
     output,
-    ...(def.role === 'generator' && { scale: scaleOf(def, output) }),
-    taps: Object.fromEntries([...taps].map(([name, { ref }]) => [name, ref])),
+    ...(def.role === 'generator' && { scale: scaleOf(def.input, output, def.signature.span) }),
+    taps,
     ...(def.weights !== undefined && { weights: def.weights }),
   };
 }
@@ -241,26 +191,10 @@ function resultShape(def: NetworkDef, value: TensorValue, source: Source): Shape
     fail(`\`${def.name}\` does not give what its signature says`, {
       span: def.call ?? def.signature.span,
       label: `${printShape(def.output)} is promised`,
-      notes: [`the body gives ${provenance(value, source)}`],
+      notes: [`the body gives ${printImage(value.type)}, from ${provenance(value, source)}`],
     });
   }
   return [channels, height, width];
-}
-
-function scaleOf({ input, signature }: NetworkDef, output: Shape): number {
-  const [vertical, horizontal] = [ratio(output[1], input[1]), ratio(output[2], input[2])];
-  if (vertical !== undefined && vertical === horizontal) return vertical;
-  return fail('a generator must enlarge height and width by one factor', {
-    span: signature.span,
-    label: `this is ${printShape(input)} -> ${printShape(output)}`,
-  });
-}
-
-function ratio(out: Dim, into: Dim): number | undefined {
-  if (!isSymbolic(out) && !isSymbolic(into)) return out / into;
-  return isSymbolic(out) && isSymbolic(into) && out.sym === into.sym && out.add === 0
-    ? out.mul / out.div
-    : undefined;
 }
 
 /** A discriminator must see every pixel of its patch: strides that do not divide it would drop a border. */

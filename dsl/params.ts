@@ -2,7 +2,7 @@
 // row receives exactly that. Binding (which argument goes where) is the same for builtins, blocks and losses.
 
 import { type Diagnostic, fail, type Span, UserError } from '../diagnostics.js';
-import type { Arg, Expr } from './ast.js';
+import type { Arg, Expr, ParamDef } from './ast.js';
 import { didYouMean } from './suggest.js';
 import {
   describe,
@@ -120,6 +120,11 @@ export function declared(params: Params): Declared[] {
   }));
 }
 
+/** Parameters of a block, a network or a loss. */
+export function declaredBy(params: readonly ParamDef[]): Declared[] {
+  return params.map((param) => ({ name: param.name.text, required: param.default === undefined }));
+}
+
 /** Which argument each parameter gets. Throws every mistake: too many, unknown, twice, missing. */
 export function bind(
   callee: string,
@@ -193,13 +198,15 @@ function readArgs<P extends Params>(
 
 /** One argument as its parameter wants it; `what` names it in the message. */
 export function readArg<T>(what: string, param: Param<T>, expr: Expr, env: Env): T {
-  const bare = expr.kind === 'ref' && param.words?.includes(expr.name);
+  const bare = param.words !== undefined && expr.kind === 'ref' && !env.has(expr.name);
   const value = bare ? expr.name : evaluate(expr, env);
   const result = param.read(value);
   if (result !== undefined) return result;
+  const near = typeof value === 'string' && didYouMean(value, param.words ?? []);
   return fail(`${what} must be ${param.expected}`, {
     span: expr.span,
-    label: `this is ${describe(value)}`,
+    label: `this is ${bare ? value : describe(value)}`,
     notes: expr.kind === 'ref' ? [] : valuesOf([expr], env),
+    ...(near && { help: `did you mean \`${near}\`?` }),
   });
 }

@@ -1,17 +1,19 @@
 // A `.sr` file as a checked, lowered experiment. Three phases, each reporting all of its errors: names and arities;
 // shapes of networks and values of the recipe; what ties them together (losses, stages, blends).
 
-import { fail, internal, type Source, type Span } from '../diagnostics.js';
-import { sym } from '../runtime/dims.js';
-import type { Expr, File, Item, NetworkItem } from './ast.js';
+import { fail, type Source } from '../diagnostics.js';
+import { isSymbolic } from '../runtime/dims.js';
+import type { File, Item, NetworkItem } from './ast.js';
 import { type Blend, readBlend } from './blends.js';
 import { checkItems } from './check.js';
-import { type Loss, type LossContext, lowerLoss } from './losses.js';
-import { type Module, moduleOf } from './module.js';
-import { instantiate, lowerNetwork, type Network, type NetworkDef, type Shape } from './networks.js';
+import type { Loss } from './losses.js';
+import { type Module, moduleOf, type Overrides } from './module.js';
+import { instantiate, lowerNetwork, type Network, type NetworkDef } from './networks.js';
+import { type Experiment, lowerObjectives } from './objectives.js';
 import { parse } from './parse.js';
 import { Problems } from './problems.js';
-import { type Recipe, readRecipe, type Stage } from './recipe.js';
+import { keyword, type Recipe, readRecipe } from './recipe.js';
+import { printShape } from './signature.js';
 import { standardLibrary } from './standard.js';
 import { didYouMean } from './suggest.js';
 import { isSize, type Value } from './values.js';
@@ -33,10 +35,9 @@ export interface LoadOptions {
   readonly set?: Readonly<Record<string, number>>;
 }
 
-type Set = Readonly<Record<string, number>>;
-
 /** Parses, checks and lowers; throws one `UserError` with every error of the first phase that has any. */
-export function load(source: Source, { set = {} }: LoadOptions = {}): Program {
+export function load(source: Source, options: LoadOptions = {}): Program {
+  const set = new Map(Object.entries(options.set ?? {}));
   const file = parse(source);
   const problems = new Problems();
 
@@ -46,11 +47,11 @@ export function load(source: Source, { set = {} }: LoadOptions = {}): Program {
   if (generator) problems.attempt(() => checkSet(set, file.items, generator));
   problems.throwIfAny();
 
-  const lowered = lowerNetworks(file, module, generator!, set, problems);
+  const experiment = lowerNetworks(file, module, generator!, set, problems);
   problems.throwIfAny();
 
-  const losses = lowerLosses(file, module, lowered, problems);
-  const stages = lowered.recipe?.stages.map((stage) => stage.name) ?? [];
+  const objectives = lowerObjectives(experiment, module, file.source, problems);
+  const stages = experiment.recipe?.stages.map((stage) => stage.name) ?? [];
   const blends = select(file.items, 'blend').flatMap(
     (item) => problems.attempt(() => readBlend(item, stages, module.lets)) ?? [],
   );
@@ -58,9 +59,8 @@ export function load(source: Source, { set = {} }: LoadOptions = {}): Program {
 
   return {
     source: file.source,
-    networks: lowered.networks,
-    losses: losses.all,
-    ...(losses.recipe && { recipe: losses.recipe }),
+    networks: experiment.networks,
+    ...objectives,
     blends,
     lets: numbersIn(module.lets),
   };
@@ -85,9 +85,9 @@ function onlyGenerator({ source }: File, { networks }: Module): NetworkItem {
   );
 }
 
-function checkSet(set: Set, items: readonly Item[], generator: NetworkItem): void {
+function checkSet(set: Overrides, items: readonly Item[], generator: NetworkItem): void {
   const names = [...generator.params, ...select(items, 'let')].map(({ name }) => name.text);
-  for (const name of Object.keys(set)) {
+  for (const name of set.keys()) {
     if (names.includes(name)) continue;
     const near = didYouMean(name, names);
     fail(`there is no \`${name}\` to set`, {
@@ -97,103 +97,45 @@ function checkSet(set: Set, items: readonly Item[], generator: NetworkItem): voi
   }
 }
 
-interface Lowered {
-  readonly networks: readonly Network[];
-  readonly defs: ReadonlyMap<string, NetworkDef>;
-  readonly recipe?: Recipe<Expr>;
-}
-
 /** The recipe's patch is tied to the generator's scale, and discriminators to the patch: hence the order. */
 function lowerNetworks(
   file: File,
   module: Module,
   first: NetworkItem,
-  set: Set,
+  set: Overrides,
   problems: Problems,
-): Lowered {
+): Experiment {
   const defs = new Map<string, NetworkDef>();
   const networks: Network[] = [];
   const lower = (item: NetworkItem, patch?: number) =>
     problems.attempt(() => {
       const def = instantiate(item, module, { set, patch });
       defs.set(def.name, def);
-      networks.push(lowerNetwork(def, file.source));
+      const network = lowerNetwork(def, file.source);
+      if (def.role === 'discriminator') checkPatch(def, patch);
+      networks.push(network);
     });
 
   lower(first);
   const [train, second] = select(file.items, 'train');
-  if (second)
-    problems.add({ message: 'a file has one recipe', span: { ...second.span, end: second.span.start + 5 } });
-  const recipe = train && readRecipe(train, module.lets, problems, networks[0]?.scale);
+  if (second) problems.add({ message: 'a file has one recipe', span: keyword(second.span) });
+  const recipe =
+    train && readRecipe({ recipe: train, env: module.lets, problems, scale: networks[0]?.scale });
   for (const item of module.networks.values()) {
     if (item !== first) lower(item, recipe?.patch);
   }
   return { networks, defs, ...(recipe && { recipe }) };
 }
 
-interface LoweredLosses {
-  readonly all: readonly Loss[];
-  readonly recipe?: Recipe<Loss>;
-}
-
-function lowerLosses(
-  file: File,
-  module: Module,
-  { networks, defs, recipe }: Lowered,
-  problems: Problems,
-): LoweredLosses {
-  const context: LossContext = {
-    module,
-    source: file.source,
-    networks: defs,
-    image: imageOf(networks, recipe?.patch),
-  };
-  const named = new Map<string, Loss>();
-  const lower = (name: string, span: Span): Loss => {
-    const loss = named.get(name) ?? lowerLoss(name, { kind: 'ref', name, span }, context);
-    named.set(name, loss);
-    return loss;
-  };
-  for (const { name, params } of module.losses.values()) {
-    if (params.every((param) => param.default)) problems.attempt(() => lower(name.text, name.span));
-  }
-  const unnamed: Loss[] = [];
-  const stages = recipe?.stages.flatMap((stage): Stage<Loss> | [] => {
-    const { minimize } = stage;
-    const name = minimize.kind === 'ref' ? minimize.name : undefined;
-    const loss = problems.attempt(() =>
-      name === undefined ? lowerLoss(stage.name, minimize, context) : lower(name, minimize.span),
-    );
-    if (!loss) return [];
-    if (name === undefined) unnamed.push(loss);
-    problems.attempt(() => checkPatch(stage, loss, networks));
-    return { ...stage, minimize: loss };
+/** A discriminator that fixes its input must see the recipe's patches. */
+function checkPatch({ name, input, signature }: NetworkDef, patch: number | undefined): void {
+  if (patch === undefined || isSymbolic(input[1]) || input[1] === patch) return;
+  fail(`\`${name}\` does not take the recipe's patches`, {
+    span: signature.span,
+    label: `it takes ${printShape(input)}`,
+    notes: [`the patch is ${patch}`],
+    help: `use \`patch: ${input[1]}\`, or (${input[0]}, ${patch}, ${patch}) here`,
   });
-  return {
-    all: [...named.values(), ...unnamed],
-    ...(recipe && { recipe: { ...recipe, stages: stages ?? [] } }),
-  };
-}
-
-/** `sr` and `hr`: a patch of the generator's output; without a recipe, what a discriminator of fixed size takes. */
-function imageOf(networks: readonly Network[], patch: number | undefined): Shape {
-  const [channels] = networks.find(({ role }) => role === 'generator')?.output ?? internal('no generator');
-  const fixed = networks.find(({ role, input }) => role === 'discriminator' && typeof input[1] === 'number');
-  if (patch !== undefined) return [channels, patch, patch];
-  return fixed ? [channels, fixed.input[1], fixed.input[2]] : [channels, sym('h'), sym('w')];
-}
-
-/** A discriminator of fixed size sees patches of that size only. */
-function checkPatch({ name, patch, minimize }: Stage<Expr>, loss: Loss, networks: readonly Network[]): void {
-  for (const network of networks) {
-    const [, height] = network.input;
-    if (!loss.networks.includes(network.name) || typeof height !== 'number' || height === patch) continue;
-    fail(`stage \`${name}\` shows \`${network.name}\` patches of another size`, {
-      span: minimize.span,
-      notes: [`\`${network.name}\` takes ${height}, the stage's patch is ${patch}`],
-      help: `use a patch of ${height} in this stage`,
-    });
-  }
 }
 
 function numbersIn(lets: ReadonlyMap<string, Value>): Readonly<Record<string, number>> {

@@ -20,8 +20,10 @@ export interface TensorValue {
   readonly origin: Origin;
 }
 
-/** The statement that gave a tensor its shape, for "from `conv(features)` at 21:3, features = 64". */
-export interface Origin {
+/** What gave a tensor its shape: a statement ("`conv(features)` at 21:3, features = 64"), or being a network's input. */
+export type Origin = StatementOrigin | { readonly inputOf: string };
+
+export interface StatementOrigin {
   readonly span: Span;
   readonly callee?: string;
   /** `features = 64`, for every name in its arguments. */
@@ -40,6 +42,7 @@ export function describe(value: Value): string {
   if (isTuple(value)) return `(${value.items.map(describe).join(', ')})`;
   if (isTensor(value)) return `a tensor ${printImage(value.type)}`;
   if (typeof value === 'object') return `${printDim(value)}, known only when an image arrives`;
+  if (typeof value === 'number') return String(Number(value.toPrecision(6)));
   return typeof value === 'string' ? JSON.stringify(value) : String(value);
 }
 
@@ -62,7 +65,7 @@ export function evaluate(expr: Expr, env: Env): Value {
 }
 
 export function unknownName(name: string, span: Span, candidates: Iterable<string>): never {
-  const known = [...candidates];
+  const known = [...candidates].filter((candidate) => candidate !== 'true' && candidate !== 'false');
   const near = didYouMean(name, known);
   return fail(`unknown name \`${name}\``, {
     span,
@@ -148,12 +151,10 @@ export function valuesOf(exprs: readonly Expr[], env: Env): string[] {
   });
 }
 
-/** "(64, h, w), from `conv(features)` at 21:3, features = 64", as told in a message about `source`. */
-export function provenance(value: TensorValue, source: Source): string {
-  const { span, values } = value.origin;
-  return [`${printImage(value.type)}, from \`${quote(span)}\` at ${position(span, source)}`, ...values].join(
-    ', ',
-  );
+/** "`conv(features)` at 21:3, features = 64", as told to the reader of `source`. */
+export function provenance({ origin }: TensorValue, source: Source): string {
+  if ('inputOf' in origin) return `the input of \`${origin.inputOf}\``;
+  return [`\`${quote(origin.span)}\` at ${position(origin.span, source)}`, ...origin.values].join(', ');
 }
 
 /** The text of `span` on one line, without the body that follows it. */

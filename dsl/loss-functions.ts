@@ -2,6 +2,7 @@
 // the gradient of every loss comes free.
 
 import type { Attrs, Ref, TensorType } from '../compiler/graph.js';
+import { printImage, printType, sameShape } from '../compiler/ops/types.js';
 import { fail, type Span } from '../diagnostics.js';
 import type { BinaryExpr } from './ast.js';
 
@@ -29,6 +30,12 @@ export interface LossFunction {
 function tensor(at: Place, value: Operand | undefined): Ref {
   if (typeof value === 'object') return value.ref;
   return fail('this needs an image or features', { span: at.span, label: `not ${value}` });
+}
+
+/** `(3, 128, 128)`, or what else a loss may hold. */
+export function printTensor(type: TensorType): string {
+  if (type.shape.length === 0) return 'one number';
+  return type.shape.length === 4 ? printImage(type) : printType(type);
 }
 
 function node(at: Place, op: string, inputs: readonly Ref[], attrs?: Attrs): TensorOperand {
@@ -94,6 +101,13 @@ function numberWith(at: Place, op: '+' | '-' | '*' | '/', a: number, b: Ref): Te
 
 /** Graph ops take a scalar as second operand only: a scalar first one changes sides, or is spread over the other. */
 function tensors(at: Place, op: '+' | '-' | '*' | '/', a: Ref, b: Ref): TensorOperand {
+  const [left, right] = [at.type(a), at.type(b)];
+  if (left.shape.length > 0 && right.shape.length > 0 && !sameShape(left.shape, right.shape)) {
+    fail(`\`${op}\` needs tensors of one shape`, {
+      span: at.span,
+      notes: [`left: ${printTensor(left)}`, `right: ${printTensor(right)}`],
+    });
+  }
   const turned = isScalar(at, a) && !isScalar(at, b);
   if (op === '+' || op === '*') return node(at, op === '+' ? 'add' : 'mul', turned ? [b, a] : [a, b]);
   return node(at, op === '-' ? 'sub' : 'div', [turned ? filled(at, a, b) : a, b]);
@@ -127,7 +141,17 @@ function reduction(doc: string, op: 'reduce_mean' | 'reduce_sum'): LossFunction 
 }
 
 function difference(doc: string, axis: 'h' | 'w'): LossFunction {
-  return { doc, params: ['x'], apply: (at, x) => node(at, 'forward_difference', [tensor(at, x)], { axis }) };
+  return {
+    doc,
+    params: ['x'],
+    apply(at, x) {
+      const ref = tensor(at, x);
+      const type = at.type(ref);
+      if (type.shape.length !== 4)
+        fail('a difference needs an image', { span: at.span, label: `x is ${printTensor(type)}` });
+      return node(at, 'forward_difference', [ref], { axis });
+    },
+  };
 }
 
 /** The larger or smaller of each pair; with a number, shifted so that relu does it. */
