@@ -1,0 +1,180 @@
+// `src run`: images through a network with trained weights.
+
+import { Command, Option } from 'commander';
+import { fail } from '../../diagnostics.js';
+import { blend } from '../../formats/blend.js';
+import type { ImageFormat } from '../../formats/image-format.js';
+import type { WeightFile } from '../../formats/weights.js';
+import { type Compiled, compile, open } from '../../index.js';
+import { openDevice } from '../../runtime/node.js';
+import { Codec } from '../codec.js';
+import type { Io } from '../io.js';
+import { type Batch, listJobs } from '../jobs.js';
+import { numberWithin, precisionOption, type Settings, setOption, wholeNumber } from '../options.js';
+import { readGraph } from '../package.js';
+import { type Report, reporter } from '../progress.js';
+import { failWithoutNetwork, failWithoutWeights } from '../published.js';
+import { upscaleAll } from '../upscale.js';
+import { loadWeights, underGraphNames } from '../weights.js';
+
+interface Options {
+  readonly weights?: string;
+  readonly input?: string;
+  readonly output?: string;
+  readonly format?: ImageFormat;
+  readonly overwrite?: true;
+  readonly scale?: number;
+  readonly set: Settings;
+  readonly blend?: string;
+  readonly alpha?: number;
+  readonly precision: 'f32' | 'f16';
+  readonly tile: number | 'auto';
+  readonly device: string;
+  readonly json?: true;
+  readonly quiet?: true;
+}
+
+export function runCommand(io: Io): Command {
+  return new Command('run')
+    .description('enlarge an image, or a folder of images, with a trained network')
+    .argument('[file.sr]', 'the network: your own file, or esrgan, compact, … that come with this program')
+    .option('-w, --weights <file>', '.pth, .safetensors, ncnn .param or .bin, or TensorFlow.js model.json')
+    .option('-i, --input <path>', 'an image, a folder (with all below it), or - for standard input')
+    .option(
+      '-o, --output <path>',
+      'a file, a folder, or -; by default NAME_x4.png, or NAME_x4/, beside the input',
+    )
+    .addOption(
+      new Option(
+        '--format <format>',
+        "what to write; by default what the output's name says, else as the input",
+      ).choices(['png', 'jpeg', 'webp', 'tiff', 'avif']),
+    )
+    .option(
+      '--scale <number>',
+      "size of the result over the input's; by default the network's",
+      numberWithin('--scale', 0.01, 64),
+    )
+    .option('--overwrite', 'make images of a folder again whose results are there already')
+    .addOption(setOption())
+    .option('--blend <file>', 'second weights, to be mixed with the first')
+    .option('--alpha <number>', 'the share of --blend, 0 to 1', numberWithin('--alpha', 0, 1))
+    .addOption(precisionOption('of the computation; f16 is faster and takes half the memory').default('f32'))
+    .option(
+      '--tile <pixels>',
+      'compute in tiles of this side: less memory, the same pixels',
+      tileSide,
+      'auto',
+    )
+    .option('--device <which>', 'auto, hardware, software, or a part of its name', 'auto')
+    .option('--json', 'report as JSON lines on standard output')
+    .option('-q, --quiet', 'report nothing but failures')
+    .addHelpText(
+      'after',
+      `
+Alpha, 16 bits per sample, gray, colour profile and physical size are kept. A folder can be interrupted and run
+again: finished images are skipped.
+
+Examples:
+  src run esrgan --weights RealESRGAN_x4plus.pth --input photo.jpg
+  src run esrgan --weights RealESRGAN_x4plus.pth --input photos/ --output large/ --format png
+  src run esrgan --weights RealESRNet_x4plus.pth --blend RealESRGAN_x4plus.pth --alpha 0.8 --input photo.jpg
+  src run mine.sr --set blocks=6 --weights mine.safetensors --input - --output - < small.png > large.png
+`,
+    )
+    .action(async (network: string | undefined, options: Options) => run(io, network, options));
+}
+
+function tileSide(text: string): number | 'auto' {
+  return text === 'auto' ? text : wholeNumber('--tile', text);
+}
+
+async function run(io: Io, path: string | undefined, options: Options): Promise<void> {
+  const { weights: weightPath, input, output, set, quiet = false, json = false } = options;
+  if (weightPath === undefined) failWithoutWeights(path);
+  if (path === undefined) failWithoutNetwork(weightPath);
+  if (input === undefined) {
+    fail('which image? --input is missing', { help: 'add --input photo.jpg, or --input photos/' });
+  }
+  if ((options.blend === undefined) !== (options.alpha === undefined)) {
+    fail('--blend and --alpha belong together', { help: 'write --blend FILE --alpha 0.8, or neither' });
+  }
+  const source = await readGraph(path);
+  const compiled = compile(source, { set });
+  const ownScale = scaleOf(compiled, source.name);
+  const scale = options.scale ?? ownScale;
+
+  const { format, overwrite = false } = options;
+  const batch = await listJobs(io, {
+    input,
+    overwrite,
+    scale,
+    ...(output !== undefined && { output }),
+    ...(format && { format }),
+  });
+  if (json && batch.jobs[0]?.output === '-') {
+    fail('--json and the image both go to standard output', { help: 'name a file: --output large.png' });
+  }
+  const report = reporter(io, { json, quiet });
+  const weights = await weightsFor(compiled, weightPath, options);
+  if (batch.jobs.length > 1 || batch.skipped > 0) {
+    report({ event: 'batch', images: batch.jobs.length, skipped: batch.skipped, ignored: batch.ignored });
+  }
+  if (batch.jobs.length > 0) await upscale(io, compiled, weights, batch, scale, options, report);
+}
+
+/** The network's enlargement; refuses what does not take an RGB image and give a larger one. */
+function scaleOf({ network }: Compiled, file: string): number {
+  const { name, role, input, output, scale } = network;
+  if (role !== 'generator' || scale === undefined || input[0] !== 3 || output[0] !== 3) {
+    fail(`${file}: \`${name}\` does not turn an RGB image into an RGB image`, {
+      notes: [`it is a ${role} of ${input[0]} channels to ${output[0]}`],
+      help: 'run a generator from (3, h, w) to (3, scale*h, scale*w)',
+    });
+  }
+  return scale;
+}
+
+async function weightsFor(compiled: Compiled, path: string, options: Options): Promise<WeightFile> {
+  const weights = await loadWeights(path);
+  if (options.blend === undefined || options.alpha === undefined) return weights;
+  // Under the graph's names, so that files of different families pair up.
+  const other = underGraphNames(compiled, await loadWeights(options.blend));
+  return blend(underGraphNames(compiled, weights), other, options.alpha);
+}
+
+async function upscale(
+  { signal }: Io,
+  compiled: Compiled,
+  weights: WeightFile,
+  batch: Batch,
+  scale: number,
+  { precision, tile, device: wanted }: Options,
+  report: Report,
+): Promise<void> {
+  const device = await openDevice({ device: wanted });
+  const codec = new Codec();
+  const giveUp = () => void codec.close();
+  signal.addEventListener('abort', giveUp);
+  try {
+    const network = await open(device.gpu, compiled, {
+      weights,
+      precision,
+      ...(tile !== 'auto' && { tile }),
+    });
+    report({
+      event: 'ready',
+      network: compiled.network.name,
+      weights: weights.name,
+      precision,
+      device: device.description.name,
+      kind: device.description.kind,
+      summary: device.summary,
+    });
+    await upscaleAll(batch, { network, codec, scale, report, signal, deviceLost: device.gpu.lost });
+  } finally {
+    signal.removeEventListener('abort', giveUp);
+    await codec.close();
+    await device.close();
+  }
+}

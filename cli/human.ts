@@ -1,0 +1,31 @@
+// Quantities, names and tables as people read them.
+
+/** `0.8 s`, `42 s`, `3 min 20 s`, `1 h 05 min` */
+export function printDuration(seconds: number): string {
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) return `${minutes} min ${pad(whole % 60)} s`;
+  return `${Math.floor(minutes / 60)} h ${pad(minutes % 60)} min`;
+}
+
+/** `1 image`, `2 images` */
+export function printItems(count: number, item: string): string {
+  return `${count.toLocaleString('en-US')} ${item}${count === 1 ? '' : 's'}`;
+}
+
+/** Two columns, the second aligned. */
+export function printTable(rows: readonly (readonly [label: string, value: string])[]): string {
+  const width = Math.max(...rows.map(([label]) => label.length));
+  return rows.map(([label, value]) => `${printable(`${label.padEnd(width)}  ${value}`)}\n`).join('');
+}
+
+/** Names from files and folders may hold bytes that command a terminal. */
+export function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, '?');
+}
+
+function pad(value: number): string {
+  return String(value).padStart(2, '0');
+}

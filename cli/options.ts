@@ -1,0 +1,44 @@
+// Option values that several commands take, read from text.
+
+import { Option } from 'commander';
+import { fail } from '../diagnostics.js';
+import { numberValue } from '../dsl/numbers.js';
+
+export type Settings = Readonly<Record<string, number>>;
+
+/** `--set blocks=6 --set features=32` */
+export function setOption(): Option {
+  return new Option('--set <name=value>', "a parameter's value, in place of the file's (repeatable)")
+    .default({}, 'as the file says')
+    .argParser((text, settings: Settings) => ({ ...settings, ...parseSetting(text) }));
+}
+
+function parseSetting(text: string): Settings {
+  const equals = text.indexOf('=');
+  const name = text.slice(0, Math.max(0, equals)).trim();
+  if (!/^[A-Za-z_]\w*$/.test(name)) {
+    fail(`--set ${text}: this is not name=value`, { help: 'write it like `--set blocks=6`' });
+  }
+  const [, sign, value] = /^\s*(-?)(.*?)\s*$/s.exec(text.slice(equals + 1))!;
+  const start = text.lastIndexOf(value!);
+  const span = { source: { name: '--set', text }, start, end: start + value!.length };
+  return { [name]: (sign ? -1 : 1) * numberValue(value!, span) };
+}
+
+export function precisionOption(description: string): Option {
+  return new Option('--precision <type>', description).choices(['f32', 'f16']);
+}
+
+/** A number within bounds, both included. */
+export function numberWithin(option: string, min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() !== '' && value >= min && value <= max) return value;
+    return fail(`${option} ${text}: this is not a number from ${min} to ${max}`);
+  };
+}
+
+export function wholeNumber(option: string, text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  return fail(`${option} ${text}: this is not a whole number above 0`);
+}

@@ -1,0 +1,168 @@
+// Images through a network, one after another: while one is computed, the next is unpacked and the previous one packed
+// and written. Three images at most are in memory, however many there are.
+
+import { fail, UserError } from '../diagnostics.js';
+import type { Planes } from '../formats/image.js';
+import type { Executor } from '../index.js';
+import type { Codec } from './codec.js';
+import type { Batch, Job } from './jobs.js';
+import type { Decoded, Target } from './pixels.js';
+import { type Report, secondsLeft } from './progress.js';
+
+export interface Upscaler {
+  readonly network: Executor;
+  readonly codec: Codec;
+  /** Of the results over the inputs, whatever the network's. */
+  readonly scale: number;
+  readonly report: Report;
+  readonly signal: AbortSignal;
+  /** Settles when the device is gone and no further image can be computed. */
+  readonly deviceLost: Promise<unknown>;
+}
+
+/** A single image that fails is thrown; of several, each failure is reported and the others go on. */
+export async function upscaleAll(batch: Batch, upscaler: Upscaler): Promise<void> {
+  const { jobs } = batch;
+  const run = new BatchRun(batch, upscaler);
+  try {
+    let next = jobs[0] && run.read(jobs[0]);
+    let previous: Promise<void> | undefined;
+    for (const [i, job] of jobs.entries()) {
+      const decoded = await next;
+      const following = jobs[i + 1];
+      next = following && run.read(following);
+      const computed = decoded && (await run.compute(job, i, decoded));
+      await previous;
+      previous = computed && run.finish(job, computed);
+    }
+    await previous;
+  } finally {
+    run.end();
+  }
+  run.failIfAny();
+}
+
+class BatchRun {
+  readonly #batch: Batch;
+  readonly #upscaler: Upscaler;
+  readonly #start = performance.now();
+  readonly #failed: string[] = [];
+  /** Seconds that the network took for each image. */
+  readonly #times: number[] = [];
+  #done = 0;
+  #deviceLost = false;
+
+  constructor(batch: Batch, upscaler: Upscaler) {
+    this.#batch = batch;
+    this.#upscaler = upscaler;
+    void upscaler.deviceLost.then(() => {
+      this.#deviceLost = true;
+    });
+  }
+
+  read(job: Job): Promise<Decoded | undefined> {
+    const { codec } = this.#upscaler;
+    return this.#attempt(job, async () => codec.decode(job.input, await job.read(), this.#target(job)));
+  }
+
+  compute(job: Job, index: number, decoded: Decoded): Promise<Decoded | undefined> {
+    const { network, signal, report } = this.#upscaler;
+    const of = this.#batch.jobs.length;
+    const elapsed = secondsSince(performance.now());
+    const onProgress = (fraction: number) => {
+      const left = secondsLeft(fraction, elapsed(), this.#times, of - index - 1);
+      report({
+        event: 'progress',
+        input: job.input,
+        image: index + 1,
+        of,
+        fraction,
+        ...(left !== undefined && { secondsLeft: left }),
+      });
+    };
+    return this.#attempt(job, async () => {
+      const { rgb } = decoded;
+      const result: Planes = {
+        channels: rgb.channels,
+        ...(await network.run(rgb, { onProgress, signal })),
+      };
+      this.#times.push(elapsed());
+      return { ...decoded, rgb: result };
+    });
+  }
+
+  finish(job: Job, computed: Decoded): Promise<void> {
+    const { codec, report, signal } = this.#upscaler;
+    const seconds = this.#times.at(-1) ?? 0;
+    return this.#attempt(job, async () => {
+      const { bytes, width, height } = await codec.encode(computed, this.#target(job));
+      signal.throwIfAborted();
+      await job.write(bytes);
+      this.#done++;
+      report({ event: 'done', input: job.input, output: job.output, width, height, seconds });
+    });
+  }
+
+  end(): void {
+    const { jobs, skipped } = this.#batch;
+    if (jobs.length === 1 && skipped === 0) return;
+    this.#upscaler.report({
+      event: 'end',
+      done: this.#done,
+      failed: this.#failed.length,
+      skipped,
+      seconds: secondsSince(this.#start)(),
+      interrupted: this.#upscaler.signal.aborted,
+    });
+  }
+
+  failIfAny(): void {
+    if (this.#failed.length === 0) return;
+    fail(`${this.#failed.length} of ${this.#batch.jobs.length} images could not be upscaled`, {
+      notes: this.#failed,
+      help: 'the same command tries only these again',
+    });
+  }
+
+  /** The result of `work`, or undefined when it failed through a fault of this image alone. */
+  #attempt<T>(job: Job, work: () => Promise<T>): Promise<T | undefined> {
+    const result = work().catch((cause): undefined => {
+      const error = explain(job, cause);
+      const { jobs } = this.#batch;
+      const { report, signal } = this.#upscaler;
+      if (!(error instanceof UserError) || jobs.length === 1 || this.#deviceLost || signal.aborted)
+        throw error;
+      this.#failed.push(job.input);
+      report({ event: 'failed', input: job.input, error });
+    });
+    result.catch(() => {}); // it may fail before it is awaited
+    return result;
+  }
+
+  #target({ output, format }: Job): Target {
+    return { name: output, format, scale: this.#upscaler.scale };
+  }
+}
+
+function secondsSince(start: number): () => number {
+  return () => (performance.now() - start) / 1000;
+}
+
+/** Names the image in what went wrong with it, and sees memory that ran out for what it is. */
+function explain({ input, output }: Job, error: unknown): unknown {
+  if (error instanceof RangeError && /alloc|array length/i.test(error.message)) {
+    return new UserError({
+      message: `${input}: the result needs more memory than this machine can give`,
+      notes: [error.message],
+      help: 'crop the image into parts, or close other programs',
+    });
+  }
+  if (!(error instanceof UserError)) return error;
+  return new UserError(
+    error.diagnostics.map((diagnostic) => {
+      const { message } = diagnostic;
+      const named = message.includes(input) || message.includes(output);
+      return named ? diagnostic : { ...diagnostic, message: `${input}: ${message}` };
+    }),
+  );
+}
