@@ -3,7 +3,7 @@
 // - inside parentheses,
 // - when it ends in an operator, `,`, `=` or `->`,
 // - when the next one begins with an operator, `->` or `:`,
-// but never into a line that opens an item (`let`, `block`, …) outside all brackets.
+// but never into a `}`, nor into a line that opens an item (`let`, `block`, …) outside all brackets.
 //
 // No word is reserved. An item's keyword counts only where an item begins, `stage` only where a setting could stand.
 // `x3` and `x(n)` repeat only in layer position: right after a layer or a body. A statement cannot begin with one,

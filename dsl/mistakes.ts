@@ -63,7 +63,7 @@ const MISTAKES: readonly ((failure: Failure) => Diagnostic | undefined)[] = [
     if (!expected.has('","') || !(/^x\d+$/.test(found.text) || (found.text === 'x' && next?.text === '(')))
       return;
     return {
-      message: `the repeat \`${found.text}\` stands inside parentheses`,
+      message: `the repeat \`${found.text === 'x' ? 'x(…)' : found.text}\` stands inside parentheses`,
       label: 'a repeat follows the whole layer',
       help: 'close the parenthesis first: `conv(64, kernel=9) x3`',
     };

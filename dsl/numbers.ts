@@ -19,10 +19,10 @@ export function numberValue(text: string, span: Span): number {
   const value = Number(digits + (ending ? (ending === 'k' ? 'e3' : 'e6') : (exponent ?? '')));
   const whole = /^\d+[kM]?$/.test(text);
   if (!Number.isFinite(value) || (whole && !Number.isSafeInteger(value))) {
-    fail(`${text} is too large`, { span, label: whole ? 'above 2^53, not exact' : 'above 1.8e308' });
+    fail('this number is too large', { span, label: whole ? 'above 2^53, not exact' : 'above 1.8e308' });
   }
   if (value === 0 && /[1-9]/.test(digits!)) {
-    fail(`${text} is too small`, { span, label: 'this would become 0' });
+    fail('this number is too small', { span, label: 'this would become 0' });
   }
   return value;
 }

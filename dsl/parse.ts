@@ -27,11 +27,11 @@ import { scan } from './scan.js';
 const ROLES: readonly NetworkItem['role'][] = ['generator', 'discriminator', 'perception'];
 
 /**
- * Parses a `.sr` file or throws a `UserError`. A byte order mark and CRLF line ends are accepted: the tree's `source`
- * is the text without them, and its spans refer to that.
+ * Parses a `.sr` file or throws a `UserError`. A byte order mark is dropped and every line end becomes `\n`: the tree's
+ * `source` is that text, and its spans refer to it.
  */
 export function parse(written: Source): File {
-  const source = { name: written.name, text: written.text.replace(/^\uFEFF/, '').replaceAll('\r\n', '\n') };
+  const source = { name: written.name, text: written.text.replace(/^\uFEFF/, '').replace(/\r\n?/g, '\n') };
   const scanned = scan(source);
   const match = sr.match(scanned.layout);
   if (match.failed()) explain(scanned);

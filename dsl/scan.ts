@@ -1,10 +1,10 @@
 // What must be right before grammar matters: characters, strings, numbers and brackets. A scan also collects the
 // comments and lays the text out for the grammar: same offsets, but comments and the line breaks that separate
-// nothing are blanks (the rule is stated in grammar.ts). The limits keep the recursive parser off the stack's end
-// and its memory within bounds.
+// nothing are blanks (the rule is stated in grammar.ts).
 
-import { fail, locate, printLoc, type Source, type Span } from '../diagnostics.js';
+import { fail, type Source, type Span } from '../diagnostics.js';
 import type { Comment } from './ast.js';
+import { Brackets } from './brackets.js';
 import { ITEM_KEYWORDS } from './grammar.js';
 import { numberValue } from './numbers.js';
 
@@ -23,10 +23,8 @@ export interface Scan {
   readonly layout: string;
 }
 
-type Pair = readonly [opener: Token, closer: Token];
-
+/** The parser remembers every position (about 5 kB each); a hundred times our largest network fits. */
 const MAX_CHARACTERS = 100_000;
-const MAX_NESTING = 100;
 
 const TOKEN =
   /[ \t]+|\n|\/\/[^\n]*|[A-Za-z_]\w*|\.?\d(?:[eE][+-](?=\d)|[\w.])*|"[^"\n]*"?|->|[-+*/^=:;,.(){}]/y;
@@ -36,6 +34,7 @@ const GOES_ON_AFTER: ReadonlySet<string> = new Set([...OPERATORS, ',', '=']);
 const GOES_ON_BEFORE: ReadonlySet<string> = new Set([...OPERATORS, ':']);
 const OPENERS: ReadonlySet<string> = new Set(ITEM_KEYWORDS);
 
+const NAMES_HELP = 'names are made of the letters a to z and A to Z, digits and `_`';
 const STRAY_HELP: Readonly<Record<string, string>> = {
   '#': 'a comment begins with `//`',
   "'": 'strings are written in double quotes: `"vgg19.safetensors"`',
@@ -63,8 +62,7 @@ export function scan(source: Source): Scan {
 function tokenize(source: Source): { tokens: Token[]; comments: Comment[] } {
   const tokens: Token[] = [];
   const comments: Comment[] = [];
-  const open: Token[] = [];
-  const suspects: Pair[] = [];
+  const brackets = new Brackets();
   for (let start = 0; start < source.text.length; start = TOKEN.lastIndex) {
     TOKEN.lastIndex = start;
     const text = TOKEN.exec(source.text)?.[0] ?? strayCharacter(source, start);
@@ -75,23 +73,18 @@ function tokenize(source: Source): { tokens: Token[]; comments: Comment[] } {
       comments.push({ text: trimmed, span: { ...span, end: start + trimmed.length } });
       continue;
     }
-    const inside = open.at(-1);
+    const inside = brackets.innermost;
     const token = { kind: kindOf(text), text, span, ...(inside && { inside }) };
     if (token.kind === 'number') numberValue(text, span);
     if (token.kind === 'string' && !/^".*"$/.test(text)) {
       fail('this string does not end on its line', { span, help: 'close it with `"`' });
     }
-    if (text === '(' || text === '{') enter(token, open);
-    if (text === ')' || text === '}') {
-      const opener = leave(token, open);
-      if (text === '}' && isMisaligned(opener, token)) suspects.push([opener, token]);
-    }
+    brackets.pass(token);
     tokens.push(token);
   }
   const end = source.text.length;
   tokens.push({ kind: 'end', text: '', span: { source, start: end, end } });
-  const unclosed = open.at(-1);
-  if (unclosed) neverClosed(unclosed, suspects);
+  brackets.end();
   return { tokens, comments };
 }
 
@@ -100,51 +93,6 @@ function kindOf(text: string): Token['kind'] {
   if (text.startsWith('"')) return 'string';
   if (/^\.?\d/.test(text)) return 'number';
   return /^\w/.test(text) ? 'name' : 'symbol';
-}
-
-function enter(bracket: Token, open: Token[]): void {
-  if (open.length === MAX_NESTING) {
-    fail(`brackets nest more than ${MAX_NESTING} deep`, {
-      span: bracket.span,
-      help: bracket.text === '(' ? 'name a part of it with `let`' : 'make the inner part a `block`',
-    });
-  }
-  open.push(bracket);
-}
-
-function leave(bracket: Token, open: Token[]): Token {
-  const opener = open.pop();
-  if (!opener) fail(`this \`${bracket.text}\` closes nothing`, { span: bracket.span });
-  if (opener.text === (bracket.text === ')' ? '(' : '{')) return opener;
-  fail(`this \`${opener.text}\` is not closed`, {
-    span: opener.span,
-    notes: [`\`${bracket.text}\` at ${position(bracket)} closes what is outside it`],
-  });
-}
-
-/** A forgotten brace shows only at the end of the file, but a brace closed at another depth gives it away earlier. */
-function neverClosed(opener: Token, suspects: readonly Pair[]): never {
-  const suspect = suspects.find(([inner]) => inner.span.start > opener.span.start);
-  fail(`this \`${opener.text}\` is never closed`, {
-    span: opener.span,
-    notes: suspect
-      ? [
-          `\`}\` at ${position(suspect[1])} closes \`{\` at ${position(suspect[0])}, but is not indented like it`,
-        ]
-      : [],
-  });
-}
-
-function isMisaligned(opener: Token, closer: Token): boolean {
-  const { text } = closer.span.source;
-  const indentation = (token: Token) =>
-    /[ \t]*/y.exec(text.slice(text.lastIndexOf('\n', token.span.start - 1) + 1))?.[0];
-  const before = text.slice(text.lastIndexOf('\n', closer.span.start - 1) + 1, closer.span.start);
-  return before.trim() === '' && before !== indentation(opener);
-}
-
-function position(token: Token): string {
-  return printLoc(locate(token.span));
 }
 
 /** The line breaks at which a line goes on; see grammar.ts. */
@@ -160,7 +108,7 @@ function idleLineBreaks(tokens: readonly Token[]): Token[] {
     }
     const following = next[i]!.text;
     if (token.inside?.text === '(') return true;
-    if (!token.inside && OPENERS.has(following)) return false;
+    if (following === '}' || following === '' || (!token.inside && OPENERS.has(following))) return false;
     return GOES_ON_AFTER.has(previous) || GOES_ON_BEFORE.has(following);
   });
 }
@@ -179,7 +127,7 @@ function strayCharacter(source: Source, start: number): never {
   const character = String.fromCodePoint(source.text.codePointAt(start) ?? 0);
   const code = `U+${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}`;
   const shown = /^[\p{L}\p{N}\p{P}\p{S}]$/u.test(character) ? `\`${character}\`` : code;
-  const help = STRAY_HELP[character];
+  const help = /\p{L}/u.test(character) ? NAMES_HELP : STRAY_HELP[character];
   fail(`stray character ${shown}`, {
     span: { source, start, end: start + character.length },
     ...(help && { help }),

@@ -2,8 +2,8 @@
 
 /** The candidate a mistyped `name` most likely stands for, or nothing when all are too far. */
 export function didYouMean(name: string, candidates: Iterable<string>): string | undefined {
-  // One slip in a short word, about one in three letters in a long one.
-  let bound = Math.max(1, Math.floor(name.length / 3)) + 1;
+  // One slip in a short word, about one in three letters in a long one, never all of the letters.
+  let bound = Math.min(name.length, Math.max(1, Math.floor(name.length / 3)) + 1);
   let nearest: string | undefined;
   for (const candidate of candidates) {
     const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());

@@ -8,6 +8,8 @@ import { format } from '../../dsl/format.js';
 import { parse } from '../../dsl/parse.js';
 import { outline, program } from './programs.js';
 
+const RUNS = 120;
+
 const read = (text: string): File => parse({ name: 'fuzz.sr', text });
 
 function survives(text: string): void {
@@ -62,13 +64,13 @@ describe('never anything but a tree or a UserError', () => {
     ['token soup', soup],
     ['mutated programs', mutant],
   ])('%s', (_name, texts) => {
-    fc.assert(fc.property(texts, survives), { numRuns: 300 });
+    fc.assert(fc.property(texts, survives), { numRuns: RUNS });
   });
 });
 
 test('programs of any layout parse, and survive formatting with their comments', () => {
   fc.assert(
     fc.property(program, (text) => roundTrips(read(text))),
-    { numRuns: 300 },
+    { numRuns: RUNS },
   );
 });
