@@ -1,10 +1,10 @@
-// Brackets pair before grammar is asked, because a grammar notices a forgotten one only far behind it. The limit keeps
-// the recursive parser off the end of the stack.
+// Brackets pair before grammar is asked, because a grammar notices a forgotten one only far behind it.
 
 import { fail, locate, printLoc, type Span } from '../diagnostics.js';
 import type { Token } from './scan.js';
 
-const MAX_NESTING = 100;
+/** Keeps the recursive parser off the end of the stack: a default stack holds about twice as many levels. */
+const MAX_NESTING = 32;
 
 export class Brackets {
   readonly #open: Token[] = [];

@@ -23,7 +23,7 @@ export interface Scan {
   readonly layout: string;
 }
 
-/** The parser remembers every position (about 5 kB each); a hundred times our largest network fits. */
+/** The parser remembers up to 5 kB for each; our largest network has 2500. */
 const MAX_CHARACTERS = 100_000;
 
 const TOKEN =

@@ -236,13 +236,15 @@ test('comments keep their text, without the blanks behind it', () => {
 });
 
 describe('limits', () => {
-  const nested = (depth: number) => `let a = ${'('.repeat(depth)}1${')'.repeat(depth)}`;
+  const nested = (opening: string, depth: number, closing: string) =>
+    `let a = ${opening.repeat(depth)}1${closing.repeat(depth)}`;
   const sum = (terms: number) => `let a = 1${' + 1'.repeat(terms - 1)}`;
 
   test('brackets', () => {
-    expect(sketchFile(nested(100))).toEqual(['let a 1']);
-    expect(() => read(nested(101))).toThrow('brackets nest more than 100 deep');
-    expect(() => read('block a {{'.repeat(60))).toThrow('brackets nest more than 100 deep');
+    expect(sketchFile(nested('(', 32, ')'))).toEqual(['let a 1']);
+    expect(read(nested('f(2^-2 * g, k=-2 + ', 32, ')')).items).toHaveLength(1);
+    expect(() => read(nested('(', 33, ')'))).toThrow('brackets nest more than 32 deep');
+    expect(() => read(`block a ${'{'.repeat(100_000 - 8)}`)).toThrow('brackets nest more than 32 deep');
   });
 
   test.each([
