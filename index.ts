@@ -69,7 +69,7 @@ function pickNetwork({ networks, source }: Program, name?: string): Network {
 
 /** The plan of a compiled network: what the runtime executes. Without a device's target it runs on any. */
 export function planFor({ graph }: Compiled, target: Target = GENERIC): Plan {
-  return lower(graph, target);
+  return lower(graph, target).plan;
 }
 
 export interface OpenOptions {

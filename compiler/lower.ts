@@ -6,6 +6,7 @@ import { internal } from '../diagnostics.js';
 import { type Dim, gcd, isSymbolic } from '../runtime/dims.js';
 import {
   type KernelCall,
+  type PointwiseOperand,
   type PointwiseStep,
   roundUp,
   type Vector,
@@ -27,40 +28,51 @@ import {
 import type { Graph, Node, Ref, TensorType } from './graph.js';
 import { typesOf } from './graph.js';
 import { epilogueOf, isVector, stepOf } from './ops/epilogue.js';
-import { type Launch, POINTWISE_REACH } from './ops/op.js';
+import { POINTWISE_REACH } from './ops/op.js';
 import { isPointwise } from './ops/pointwise.js';
 import { opNamed } from './ops/registry.js';
 import { image } from './ops/types.js';
 import { type Placement, place } from './placement.js';
 import type { Target } from './target.js';
 
-/** An optimized inference graph as a plan for `target`. */
-export function lower(graph: Graph, target: Target): Plan {
+export interface Lowered {
+  readonly plan: Plan;
+  /** The node that each step computes; for a copy into a concat, a concat of that one operand. */
+  readonly origins: readonly Node[];
+}
+
+/** An inference graph, optimized or not, as a plan for `target`. */
+export function lower(graph: Graph, target: Target): Lowered {
   const placement = place(graph);
   const constants = new ConstantTable(graph, target.precision);
   const buffers = new BufferTable(graph, placement, target.precision, constants);
   const kernels = new KernelTable();
   const types = typesOf(graph);
 
-  const steps = graph.nodes.flatMap((node): Step[] => {
-    if (constants.has(node.ref) || placement.homes.get(node.ref)?.slab === node.ref) return [];
-    const { launch } = opNamed(node.op);
-    if (typeof launch === 'string') return internal(`${node.op} has no kernel`);
-    const step = new StepBuilder(node, { types, target, constants, buffers, kernels });
-    if (node.op !== 'concat') return [step.build(node, launch, buffers.operand(node.ref))];
-    return (placement.copies.get(node.ref) ?? []).map((i) => {
-      const before = node.inputs.slice(0, i).reduce((sum, ref) => sum + buffers.operand(ref).channels, 0);
-      const { buffer, offset } = buffers.operand(node.ref);
-      const into = { buffer, offset: offset + before, channels: buffers.operand(node.inputs[i]!).channels };
-      return step.build({ ...node, inputs: [node.inputs[i]!] }, launch, into);
-    });
-  });
+  const tables = { types, target, constants, buffers, kernels };
+  const origins: Node[] = [];
+  const steps: Step[] = [];
+  const append = (node: Node, into: Operand) => {
+    origins.push(node);
+    steps.push(buildStep(node, into, tables));
+  };
+  for (const node of graph.nodes) {
+    if (constants.has(node.ref)) continue;
+    const into = buffers.operand(node.ref);
+    if (node.op !== 'concat') append(node, into);
+    for (const i of placement.copies.get(node.ref) ?? []) {
+      const ref = node.inputs[i]!;
+      const before = node.inputs.slice(0, i).reduce((sum, other) => sum + buffers.operand(other).channels, 0);
+      const { channels } = buffers.operand(ref);
+      append({ ...node, inputs: [ref] }, { ...into, offset: into.offset + before, channels });
+    }
+  }
 
   const port = (ref: Ref) => {
     const { buffer, channels } = buffers.operand(ref);
     return { name: ref.slice(1), buffer, channels };
   };
-  return {
+  const plan: Plan = {
     format: 'src-plan',
     version: PLAN_VERSION,
     name: graph.name,
@@ -76,6 +88,7 @@ export function lower(graph: Graph, target: Target): Plan {
     kernels: kernels.list,
     steps,
   };
+  return { plan, origins };
 }
 
 /** The least common multiple of the divisors: input sizes must be multiples of it. */
@@ -186,72 +199,57 @@ interface Tables {
   readonly kernels: KernelTable;
 }
 
-/** Launches one node: hands out binding slots as its record asks for operands (one per buffer), then names the step. */
-class StepBuilder {
-  readonly #tables: Tables;
-  readonly #original: Node;
-  readonly #bindings: Binding[] = [];
-
-  constructor(node: Node, tables: Tables) {
-    this.#original = node;
-    this.#tables = tables;
-  }
-
-  build(node: Node, launch: Launch, into: Operand): Step {
-    this.#bindings.length = 0;
-    const { types, target, buffers, constants, kernels } = this.#tables;
-    const view = (operand: Operand) => buffers.view(operand, this.#slot({ buffer: operand.buffer }));
-    const y = view(into);
-    const inputTypes = node.inputs.map((ref) => types.get(ref) ?? internal(`${ref} has no type`));
-    const constant = (i: number, packing: Packing): Vector => {
-      const slot = this.#slot({ constant: constants.index(node.inputs[i]!, packing) });
-      const phased = packing.kind === 'vector' && packing.phases !== undefined;
-      return { slot, dtype: constants.precision, ...(phased && { phased }) };
-    };
-    const call = launch({
-      node,
-      target,
-      types: inputTypes,
-      y,
-      view: (i) => view(buffers.operand(node.inputs[i]!)),
-      constant,
-      epilogue: () =>
-        (isPointwise(node.op) ? [stepOf(node)] : epilogueOf(node.attrs)).map(
-          ({ operand, ...step }): PointwiseStep => {
-            if (operand === undefined) return step;
-            const ref = node.inputs[operand]!;
-            if (!constants.has(ref)) return { ...step, operand: { tensor: view(buffers.operand(ref)) } };
-            if (!isVector(inputTypes[operand]!)) return internal(`${ref} is a constant that is not a vector`);
-            return {
-              ...step,
-              operand: { vector: constant(operand, vectorPacking(inputTypes[operand]!, y.channels)) },
-            };
-          },
-        ),
-    });
-    const op = opNamed(node.op);
-    const reach = op.reach(inputTypes, node.attrs);
-    return {
-      name: `${this.#original.ref} ${call.name}`,
-      ...(this.#original.loc && { loc: this.#original.loc }),
-      kernel: kernels.index(call),
-      reads: node.inputs
-        .filter((ref) => !constants.has(ref))
-        .map((ref, i) => ({ ...buffers.operand(ref), reach: i === 0 ? reach : POINTWISE_REACH })),
-      writes: into,
-      bindings: [...this.#bindings],
-      uniforms: call.uniforms,
-      workgroups: call.workgroups,
-      macs: op.macs(inputTypes, node.attrs) * into.channels,
-    };
-  }
-
-  /** The slot of a buffer or constant: the same binding always has the same slot. */
-  #slot(binding: Binding): number {
+/** Launches one node: hands out binding slots as its record asks for operands, one per buffer or constant. */
+function buildStep(node: Node, into: Operand, { types, target, buffers, constants, kernels }: Tables): Step {
+  const bindings: Binding[] = [];
+  const slotOf = (binding: Binding): number => {
     const key = JSON.stringify(binding);
-    const known = this.#bindings.findIndex((other) => JSON.stringify(other) === key);
-    return known >= 0 ? known : this.#bindings.push(binding) - 1;
-  }
+    const known = bindings.findIndex((other) => JSON.stringify(other) === key);
+    return known >= 0 ? known : bindings.push(binding) - 1;
+  };
+  const view = (operand: Operand) => buffers.view(operand, slotOf({ buffer: operand.buffer }));
+  const y = view(into);
+  const inputTypes = node.inputs.map((ref) => types.get(ref) ?? internal(`${ref} has no type`));
+  const constant = (i: number, packing: Packing): Vector => {
+    const slot = slotOf({ constant: constants.index(node.inputs[i]!, packing) });
+    const phased = packing.kind === 'vector' && packing.phases !== undefined;
+    return { slot, dtype: constants.precision, ...(phased && { phased }) };
+  };
+  const pointwiseOperand = (i: number): PointwiseOperand => {
+    const [ref, type] = [node.inputs[i]!, inputTypes[i]!];
+    if (!constants.has(ref)) return { tensor: view(buffers.operand(ref)) };
+    if (!isVector(type)) return internal(`${ref} is a constant that is not a vector`);
+    return { vector: constant(i, vectorPacking(type, y.channels)) };
+  };
+  const op = opNamed(node.op);
+  if (typeof op.launch === 'string') return internal(`${node.op} has no kernel`);
+  const call = op.launch({
+    node,
+    target,
+    types: inputTypes,
+    y,
+    view: (i) => view(buffers.operand(node.inputs[i]!)),
+    constant,
+    epilogue: () =>
+      (isPointwise(node.op) ? [stepOf(node)] : epilogueOf(node.attrs)).map(
+        ({ operand, ...step }): PointwiseStep =>
+          operand === undefined ? step : { ...step, operand: pointwiseOperand(operand) },
+      ),
+  });
+  const reach = op.reach(inputTypes, node.attrs);
+  return {
+    name: `${node.ref} ${call.name}`,
+    ...(node.loc && { loc: node.loc }),
+    kernel: kernels.index(call),
+    reads: node.inputs
+      .filter((ref) => !constants.has(ref))
+      .map((ref, i) => ({ ...buffers.operand(ref), reach: i === 0 ? reach : POINTWISE_REACH })),
+    writes: into,
+    bindings,
+    uniforms: call.uniforms,
+    workgroups: call.workgroups,
+    macs: op.macs(inputTypes, node.attrs) * into.channels,
+  };
 }
 
 /** One value per channel; a phased conv may have one per channel and phase. */

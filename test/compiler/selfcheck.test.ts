@@ -1,0 +1,46 @@
+// What `src check` does, on the networks that ship, made small: every kernel against the CPU reference, fused against
+// unfused, tiled against untiled. And that it would notice a wrong kernel.
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { lower } from '../../compiler/lower.js';
+import { selfCheck } from '../../compiler/selfcheck.js';
+import { load } from '../../dsl/index.js';
+import { targetOf } from '../../runtime/device.js';
+import { type NodeDevice, openDevice } from '../../runtime/node.js';
+import { missingDevice } from '../device.js';
+import { graphSource } from '../shared.js';
+
+const NETWORKS = [
+  ['esrgan.sr', { blocks: 1, features: 12, growth: 8 }],
+  ['esrgan-anime.sr', { blocks: 1 }],
+  ['realesrgan-x2.sr', { blocks: 1, features: 8, growth: 4 }],
+  ['srgan.sr', { blocks: 1, features: 8 }],
+  ['compact.sr', { convs: 1, features: 10 }],
+  ['msrresnet.sr', { blocks: 1, features: 6 }],
+] as const;
+
+describe.skipIf(missingDevice)('on a device', () => {
+  let device: NodeDevice;
+  beforeAll(async () => {
+    device = await openDevice();
+  });
+  afterAll(() => device.close());
+
+  describe.each(NETWORKS)('%s', (file, set) => {
+    test.each(['f32', 'f16'] as const)('%s', async (precision) => {
+      const { networks } = load(graphSource(file), { set });
+      for (const { graph, role } of networks.filter(({ role }) => role === 'generator')) {
+        const { software, subgroupSize } = targetOf(device.gpu);
+        const target = { precision, software, ...(subgroupSize !== undefined && { subgroupSize }) };
+        const kernels = lower(graph, target).plan.kernels.length;
+        let findings = 0;
+        for await (const { what, error, tolerance } of selfCheck(device.gpu, graph, target)) {
+          findings++;
+          expect(error, `${file} ${role} ${what}`).toBeLessThanOrEqual(tolerance);
+        }
+        expect(kernels).toBeGreaterThan(1);
+        expect(findings).toBeGreaterThan(3);
+      }
+    });
+  });
+});
