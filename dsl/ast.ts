@@ -142,7 +142,15 @@ export interface Arg {
   readonly span: Span;
 }
 
-export type Expr = NumberExpr | StringExpr | RefExpr | CallExpr | MemberExpr | NegateExpr | BinaryExpr | TupleExpr;
+export type Expr =
+  | NumberExpr
+  | StringExpr
+  | RefExpr
+  | CallExpr
+  | MemberExpr
+  | NegateExpr
+  | BinaryExpr
+  | TupleExpr;
 
 /** `64`, `5e-3`, `200k`, `1M`; `text` is as written. */
 export interface NumberExpr {

@@ -22,44 +22,38 @@ import type { Problems } from './problems.js';
 import { didYouMean } from './suggest.js';
 import { position, unknownName, visit } from './values.js';
 
-/** Values that every body has. */
+/** Values that every body has; a parameter or a label may take their names, a `let` would not be seen. */
 const BODY_NAMES = ['input', 'channels', 'height', 'width'];
 export const PLAYERS = ['generator', 'discriminator'] as const;
 
+/** Names that mean something already where an item's own name would be used. */
+const TAKEN: Readonly<Partial<Record<Item['kind'], ReadonlySet<string>>>> = {
+  let: new Set([...BODY_NAMES, 'h', 'w', 'sr', 'hr', 'true', 'false']),
+  block: new Set([...LAYERS.keys(), ...COMBINATORS.keys()]),
+  network: new Set([...FUNCTIONS.keys(), 'sr', 'hr']),
+  loss: new Set([...FUNCTIONS.keys(), 'sr', 'hr']),
+};
+
 export function checkItems(items: readonly Item[], module: Module, problems: Problems): void {
+  const named = items.flatMap((item) => (item.kind === 'train' ? [] : { kind: item.kind, name: item.name }));
   checkUnique(
-    items.map((item) => (item.kind === 'train' ? undefined : item.name)),
+    named.map(({ name }) => name),
     problems,
   );
-  const lets = [...module.lets.keys()];
+  for (const { kind, name } of named) {
+    if (!TAKEN[kind]?.has(name.text)) continue;
+    problems.add({
+      message: `\`${name.text}\` already has a meaning`,
+      span: name.span,
+      help: 'choose another name',
+    });
+  }
   for (const item of items) {
-    switch (item.kind) {
-      case 'block':
-        if (LAYERS.has(item.name.text) || COMBINATORS.has(item.name.text)) {
-          problems.add({
-            message: `\`${item.name.text}\` is a builtin layer`,
-            span: item.name.span,
-            help: 'choose another name',
-          });
-        }
-        checkDefinition(item, item.body, module, problems);
-        break;
-      case 'network':
-        if (item.body) checkDefinition(item, item.body, module, problems);
-        else checkParams(item.params, new Set(lets), problems);
-        break;
-      case 'loss':
-        if (FUNCTIONS.has(item.name.text)) {
-          problems.add({
-            message: `\`${item.name.text}\` is a builtin function`,
-            span: item.name.span,
-            help: 'choose another name',
-          });
-        }
-        checkLoss(item, module, problems);
-        break;
-      default:
-    }
+    if (item.kind === 'block') checkDefinition(item, item.body, module, problems);
+    if (item.kind === 'network' && item.body) checkDefinition(item, item.body, module, problems);
+    if (item.kind === 'network' && !item.body)
+      checkParams(item.params, new Set(module.lets.keys()), problems);
+    if (item.kind === 'loss') checkLoss(item, module, problems);
   }
 }
 
@@ -96,19 +90,9 @@ function checkParams(params: readonly ParamDef[], visible: ReadonlySet<string>, 
     problems,
   );
   for (const param of params) {
-    checkOwnName(param.name, problems);
     if (param.default) checkNames(param.default, names, problems);
     names.add(param.name.text);
   }
-}
-
-function checkOwnName({ text, span }: Name, problems: Problems): void {
-  if (!BODY_NAMES.includes(text)) return;
-  problems.add({
-    message: `\`${text}\` already means something in every body`,
-    span,
-    help: 'choose another name',
-  });
 }
 
 function checkBody(body: Body, around: ReadonlySet<string>, module: Module, problems: Problems): void {
@@ -119,9 +103,7 @@ function checkBody(body: Body, around: ReadonlySet<string>, module: Module, prob
   );
   for (const statement of body.statements) {
     checkStatement(statement, names, module, problems);
-    if (!statement.label) continue;
-    checkOwnName(statement.label, problems);
-    names.add(statement.label.text);
+    if (statement.label) names.add(statement.label.text);
   }
 }
 

@@ -60,6 +60,6 @@ function printParam(name: string, { fallback, rest }: Param<unknown>): string {
 
 /** The definition with the comment above it. */
 function textOf({ span: { source, start, end } }: Item): string {
-  const comment = /(?:^\/\/.*\n)*$/m.exec(source.text.slice(0, start))?.[0] ?? '';
+  const comment = /(?:(?<=^|\n)\/\/.*\n)*$/.exec(source.text.slice(0, start))?.[0] ?? '';
   return `${comment}${source.text.slice(start, end)}\n`;
 }

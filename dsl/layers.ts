@@ -103,7 +103,7 @@ function normalize(site: Site, x: TensorValue, mean: readonly number[], std: rea
 /** `add(tap)`, `mul(tap)`: both operands of one shape. */
 function combine(op: 'add' | 'mul', site: Site, x: TensorValue, other: TensorValue): Ref {
   if (!sameShape(x.type.shape, other.type.shape)) {
-    differentShapes(op === 'add' ? 'add adds' : 'mul multiplies', x, other, {
+    differentShapes(`${op} joins`, x, other, {
       span: site.span,
       source: site.source,
       label: `what enters here is ${printImage(x.type)}`,

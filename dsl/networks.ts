@@ -145,7 +145,7 @@ export function applyNetwork(
   const end =
     until === undefined ? statements.length : statements.findIndex((s) => s.label?.text === until) + 1;
   const body = { ...def.body, statements: statements.slice(0, end) };
-  const env = new Map<string, Value>([...def.env, ...entering(x)]);
+  const env = new Map<string, Value>([...entering(x), ...def.env]);
   const frame = { module: def.module, env, paths: new PathScope(prefix, def.body), blocks: [] };
   const run = () => lowerBody(lowering, frame, body, x);
   const value = def.call ? toldAt(def.call, def.name, run) : run();
