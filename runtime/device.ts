@@ -20,7 +20,7 @@ const LIMITS = [
 export type LimitName = (typeof LIMITS)[number];
 
 export interface Description {
-  /** `llvmpipe (LLVM 15.0.6, 256 bits)` */
+  /** `llvmpipe-llvm-15-0-6-256-bits` */
   readonly name: string;
   readonly vendor: string;
   readonly architecture: string;
@@ -53,7 +53,7 @@ export function describe(adapter: GPUAdapter): Description {
   const { info } = adapter;
   const { vendor, architecture, device, description } = info;
   return {
-    name: device || description || architecture || vendor || 'unnamed adapter',
+    name: device.replace(/-+$/, '') || description || architecture || vendor || 'unnamed adapter',
     vendor,
     architecture,
     driver: description,

@@ -1,14 +1,25 @@
-// The door to WebGPU in Node: opens a device through the `webgpu` package (Dawn) and closes it so that the process
-// can end. Nothing outside cli/ and the node*.ts files imports `webgpu` or `node:*`.
+// The door to WebGPU in Node: finds an adapter through the `webgpu` package (Dawn), falls back to software Vulkan on
+// machines without a driver, and closes so that the process can end. Nothing outside cli/ and the node*.ts files
+// imports `webgpu` or `node:*`.
 
 import { fail } from '../diagnostics.js';
 import { type Description, describe, requestDevice } from './device.js';
+import { softwareAdvice } from './node-advice.js';
+import { packagedSwiftShader } from './node-swiftshader.js';
+import {
+  installedDrivers,
+  loadLoader,
+  softwareDrivers,
+  type VulkanDriver,
+  withDriver,
+} from './node-vulkan.js';
 
 export interface NodeDevice {
   readonly gpu: GPUDevice;
   readonly description: Description;
   /** One line: what was chosen, and how to get a faster one. */
   readonly summary: string;
+  /** Waits for the device's work and frees it. */
   close(): Promise<void>;
 }
 
@@ -20,22 +31,91 @@ export interface DeviceOptions {
 /** Instances of Dawn in use: one that is garbage-collected takes its devices, and the process, down with it. */
 const instances = new Set<GPU>();
 
-export async function openDevice(_options: DeviceOptions = {}): Promise<NodeDevice> {
-  const { create } = await import('webgpu');
-  const gpu = create(['backend=vulkan', 'enable-dawn-features=vulkan_enable_f16_on_nvidia']);
-  instances.add(gpu);
-  const adapter = await gpu.requestAdapter();
-  if (!adapter) fail('no GPU');
-  const description = describe(adapter);
-  const device = await requestDevice(adapter);
+export async function openDevice({ device: wanted = 'auto' }: DeviceOptions = {}): Promise<NodeDevice> {
+  const { instance, adapter, description, driver } = await findAdapter(wanted);
+  instances.add(instance);
+  const gpu = await requestDevice(adapter);
   return {
-    gpu: device,
+    gpu,
     description,
-    summary: description.name,
+    summary: summarize(description, driver),
     async close() {
-      await device.queue.onSubmittedWorkDone();
-      device.destroy();
-      instances.delete(gpu);
+      await gpu.queue.onSubmittedWorkDone(); // a driver that still works when the process ends crashes it
+      gpu.destroy();
+      instances.delete(instance);
     },
   };
+}
+
+interface Found {
+  readonly instance: GPU;
+  readonly adapter: GPUAdapter;
+  readonly description: Description;
+  /** The driver that was chosen for want of the system's. */
+  readonly driver?: VulkanDriver;
+}
+
+/** The system's own adapter if it is what is wanted, else the fastest software Vulkan that is. */
+async function findAdapter(wanted: string): Promise<Found> {
+  const others = new Set<string>();
+  for (const driver of candidates(wanted)) {
+    const request = (): Promise<Found | readonly string[]> => requestAdapter(wanted);
+    const answer = await (driver ? withDriver(driver, request) : request());
+    if (!('adapter' in answer)) for (const name of answer) others.add(name);
+    else if (!isKind(wanted) || wanted === answer.description.kind)
+      return { ...answer, ...(driver && { driver }) };
+    else others.add(`${answer.description.name} (${answer.description.kind})`);
+  }
+  if (others.size === 0 && wanted !== 'hardware') {
+    fail('no WebGPU device: this machine has no Vulkan driver that works', {
+      help: `${softwareAdvice()}; \`src doctor\` says more`,
+    });
+  }
+  return fail(`no device "${wanted}"`, {
+    notes: [`there is ${[...others].join(', ')}`],
+    help: 'use --device auto',
+  });
+}
+
+function isKind(wanted: string): wanted is 'hardware' | 'software' {
+  return wanted === 'hardware' || wanted === 'software';
+}
+
+/** In order of preference; undefined is what the system offers. One by one, because the last must be unpacked. */
+function* candidates(wanted: string): Generator<VulkanDriver | undefined> {
+  if (process.platform !== 'linux') {
+    yield undefined;
+    return;
+  }
+  if (installedDrivers().length > 0 && loadLoader()) yield undefined;
+  if (wanted === 'hardware') return;
+  for (const driver of softwareDrivers()) if (loadLoader() || loadLoader(driver.loader)) yield driver;
+  const packaged = packagedSwiftShader();
+  if (packaged && (loadLoader() || loadLoader(packaged.loader))) yield packaged;
+}
+
+/** An adapter, or the names of those that are not called `wanted`. */
+async function requestAdapter(wanted: string): Promise<Found | readonly string[]> {
+  const { create } = await import('webgpu'); // late: a Vulkan loader of ours must be in place before it
+  const flags = ['enable-dawn-features=vulkan_enable_f16_on_nvidia']; // off by default there, ignored elsewhere
+  if (process.platform === 'linux') flags.push('backend=vulkan');
+  if (wanted !== 'auto' && !isKind(wanted)) flags.push(`adapter=${wanted}`);
+  const instance = create(flags);
+  try {
+    const adapter = await instance.requestAdapter({ powerPreference: 'high-performance' });
+    return adapter ? { instance, adapter, description: describe(adapter) } : [];
+  } catch (error) {
+    // Dawn's answer to an unknown name is an error that lists the known ones.
+    const names = [...String(error).matchAll(/name: '(.*)'/g)].map(([, name]) => name!);
+    const match = names.find((name) => name.toLowerCase().includes(wanted.toLowerCase()));
+    return match && match !== wanted ? requestAdapter(match) : names;
+  }
+}
+
+function summarize({ name, kind }: Description, driver: VulkanDriver | undefined): string {
+  if (kind === 'hardware') return name;
+  if (!driver) return `${name}, software Vulkan: a GPU with its driver is far faster`;
+  return driver.loader
+    ? `${driver.name}, software Vulkan and slow: for a faster one, ${softwareAdvice()}`
+    : `${driver.name}, software Vulkan: a GPU with its driver is far faster`;
 }

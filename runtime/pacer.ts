@@ -19,8 +19,8 @@ export interface Watch {
   readonly onDone: (cost: number) => void;
 }
 
-/** Two portions in flight keep the device busy while the next is encoded. */
-const IN_FLIGHT = 2;
+/** Work in flight, in portions: enough to keep the device busy while the next is encoded. */
+const AHEAD = 2;
 const TARGET_MS = 150;
 /** About 0.1 s on lavapipe, nothing on a GPU; then portions grow to what fits the target. */
 const FIRST_PORTION = 5e8;
@@ -34,7 +34,7 @@ export class Pacer {
   #encoder: GPUCommandEncoder | undefined;
   #pass: GPUComputePassEncoder | undefined;
   #cost = 0;
-  #inFlight: Promise<void>[] = [];
+  #inFlight: { readonly cost: number; readonly done: Promise<void> }[] = [];
   #lastDone = 0;
   #watch: Watch = { onDone: () => {} };
 
@@ -75,11 +75,13 @@ export class Pacer {
     const valid = checked(this.#device, 'the network', 0, () =>
       this.#device.queue.submit([encoder.finish()]),
     );
-    const done = this.#guard.wait(Promise.all([valid, this.#device.queue.onSubmittedWorkDone()]));
-    const finished = done.then(() => this.#finished(cost, submitted));
-    finished.catch(() => {}); // whoever awaits it later sees the error; until then it must not end the process
-    this.#inFlight.push(finished);
-    if (this.#inFlight.length >= IN_FLIGHT) await this.#inFlight.shift();
+    const sent = this.#guard.wait(Promise.all([valid, this.#device.queue.onSubmittedWorkDone()]));
+    const done = sent.then(() => this.#finished(cost, submitted));
+    done.catch(() => {}); // whoever awaits it later sees the error; until then it must not end the process
+    this.#inFlight.push({ cost, done });
+    while (this.#inFlight.reduce((total, work) => total + work.cost, 0) > AHEAD * this.#portion) {
+      await this.#inFlight.shift()?.done;
+    }
   }
 
   /** Sends the rest and waits for everything. */
@@ -87,14 +89,14 @@ export class Pacer {
     await this.submit();
     const rest = this.#inFlight;
     this.#inFlight = [];
-    await Promise.all(rest);
+    await Promise.all(rest.map(({ done }) => done));
   }
 
   /** Forgets what was not sent and waits for what was, whatever becomes of it. */
   async cancel(): Promise<void> {
     this.#pass?.end();
     this.#reset();
-    await Promise.allSettled(this.#inFlight);
+    await Promise.allSettled(this.#inFlight.map(({ done }) => done));
     this.#inFlight = [];
   }
 
