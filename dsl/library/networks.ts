@@ -1,4 +1,4 @@
-// Discriminators and perception networks, as `.sr` text. \`discriminator critic = vgg128(features = 64)\` makes one.
+// Discriminators and perception networks, as `.sr` text. `discriminator critic = vgg128(features=64)` makes one.
 
 export const networks = `
 // VGG-style discriminator of ESRGAN (BasicSR's VGGStyleDiscriminator): its input is the recipe's patch, 128 by default.
@@ -36,7 +36,7 @@ discriminator unet(features = 64) : (3, h, w) -> (1, h, w) {
 block lrelu_conv(features, bias = false) { conv(features, bias=bias); lrelu(0.2) }
 block unet_up(features) { upsample(2, mode=bilinear); lrelu_conv(features) }
 
-// VGG19 as torchvision has it (arXiv:1409.1556): images in [0, 1]; \`conv…\` is before the activation, \`relu…\` after.
+// VGG19 as torchvision has it (arXiv:1409.1556): images in [0, 1]; conv… is before the activation, relu… after.
 perception vgg19(weights) : (3, h, w) {
   normalize(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
   conv1_1 = conv(64); relu1_1 = relu

@@ -1,9 +1,11 @@
 // The graphs that ship, against the published integers of the networks they describe.
 
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { Graph } from '../../compiler/graph.js';
-import { load, type Program } from '../../dsl/index.js';
+import { format } from '../../dsl/format.js';
+import { load, type Program, parse } from '../../dsl/index.js';
+import { LIBRARY } from '../../dsl/library/index.js';
 import { printDim } from '../../runtime/dims.js';
 
 const shipped = new Map<string, Program>();
@@ -207,5 +209,16 @@ describe('experiments', () => {
       weights: [1, 1, 1, 1],
       min: 1e-7,
     });
+  });
+});
+
+describe('style', () => {
+  const shippedSources = readdirSync(new URL('../../graphs/', import.meta.url)).map((name) => ({
+    name: `graphs/${name}`,
+    text: readFileSync(new URL(`../../graphs/${name}`, import.meta.url), 'utf8'),
+  }));
+
+  test.each([...LIBRARY, ...shippedSources])('$name is as `src fmt` writes it', (source) => {
+    expect(format(parse(source))).toBe(source.text);
   });
 });
