@@ -4,6 +4,8 @@
 import { Command, CommanderError } from 'commander';
 import { render, toJson, UserError } from '../diagnostics.js';
 import { blendCommand } from './commands/blend.js';
+import { checkCommand } from './commands/check.js';
+import { compileCommand } from './commands/compile.js';
 import { convertCommand } from './commands/convert.js';
 import { doctorCommand } from './commands/doctor.js';
 import { fmtCommand } from './commands/fmt.js';
@@ -16,6 +18,8 @@ import { packageVersion } from './package.js';
 
 const COMMANDS: readonly ((io: Io) => Command)[] = [
   runCommand,
+  compileCommand,
+  checkCommand,
   blendCommand,
   convertCommand,
   inspectCommand,

@@ -1,6 +1,6 @@
 // What a network costs, read off its unoptimized graph: the numbers papers quote.
 
-import { evalDim, isSymbolic, type Sizes } from '../runtime/dims.js';
+import { type Dim, isSymbolic } from '../runtime/dims.js';
 import type { Graph, Ref, TensorType } from './graph.js';
 import { typesOf } from './graph.js';
 import { GLOBAL_REACH } from './ops/op.js';
@@ -8,8 +8,9 @@ import { opNamed } from './ops/registry.js';
 import { sizeOf } from './tensor.js';
 
 export interface Summary {
-  /** Values in trainable tensors and running statistics. */
+  /** Values that training changes; running statistics are not among them. */
   readonly parameters: number;
+  /** Tensors of a checkpoint, running statistics included. */
   readonly tensors: number;
   readonly convs: number;
   /** Multiply-accumulates per pixel of the input (symbolic sizes), as the network is written. */
@@ -20,24 +21,27 @@ export interface Summary {
 
 export function summarize(graph: Graph): Summary {
   const types = typesOf(graph);
-  const input = graph.inputs[0]?.type;
-  const sizes: Sizes = { n: 1, h: PROBE, w: PROBE };
-  const pixels = input
-    ? extent(input, sizes)
-        .slice(2)
-        .reduce((a, b) => a * b, 1)
-    : 1;
-  const macs = graph.nodes.reduce((sum, node) => {
-    const inputs = node.inputs.map((ref) => types.get(ref) as TensorType);
-    return sum + opNamed(node.op).macs(inputs, node.attrs) * sizeOf(extent(node.type, sizes));
+  const macsPerPixel = graph.nodes.reduce((sum, { op, inputs, attrs, type }) => {
+    const inputTypes = inputs.map((ref) => types.get(ref) as TensorType);
+    return sum + opNamed(op).macs(inputTypes, attrs) * pixelRatio(type, graph);
   }, 0);
   return {
-    parameters: graph.params.reduce((sum, { type }) => sum + sizeOf(type.shape as number[]), 0),
+    parameters: graph.params
+      .filter(({ trainable }) => trainable)
+      .reduce((sum, { type }) => sum + sizeOf(type.shape as number[]), 0),
     tensors: graph.params.length,
     convs: graph.nodes.filter((node) => node.op === 'conv2d').length,
-    macsPerPixel: macs / pixels,
+    macsPerPixel,
     receptiveRadius: receptiveRadius(graph),
   };
+}
+
+/** Elements of a tensor (of one image) for each pixel of the graph's input; borders of unpadded convs not counted. */
+export function pixelRatio(type: TensorType, graph: Graph): number {
+  const [, , ...input] = graph.inputs[0]?.type.shape ?? [];
+  const elements = (dims: readonly Dim[]) =>
+    dims.reduce<number>((product, dim) => product * (isSymbolic(dim) ? dim.mul / dim.div : dim), 1);
+  return elements(type.shape.filter((dim) => !isSymbolic(dim) || dim.sym !== 'n')) / elements(input);
 }
 
 /** Follows the margin around one pixel back to the inputs, in exact fractions of pixels. */
@@ -55,11 +59,4 @@ function receptiveRadius(graph: Graph): number {
     for (const input of inputs) margins.set(input, Math.max(margins.get(input) ?? 0, wanted));
   }
   return Math.max(0, ...graph.inputs.map(({ ref }) => margins.get(ref) ?? 0));
-}
-
-/** An input size that every stride and shuffle of a sensible network divides. */
-const PROBE = 5040;
-
-function extent(type: TensorType, sizes: Sizes): number[] {
-  return type.shape.map((dim) => (isSymbolic(dim) ? evalDim({ ...dim, add: 0 }, sizes) : dim));
 }

@@ -8,4 +8,4 @@ export { parse } from './parse.js';
 export { type LoadOptions, load, type Program } from './program.js';
 export type { Recipe, Stage } from './recipe.js';
 export type { Adam, Degradation, Schedule } from './recipe-calls.js';
-export type { Shape } from './signature.js';
+export { printShape, type Shape } from './signature.js';

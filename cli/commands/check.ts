@@ -1,0 +1,66 @@
+// `src check`: does this machine's device compute what the file says? Every kernel against the CPU reference, fused
+// against unfused, tiles against the whole image.
+
+import { Command } from 'commander';
+import { type Finding, selfCheck } from '../../compiler/selfcheck.js';
+import { fail } from '../../diagnostics.js';
+import { compile } from '../../index.js';
+import { targetOf } from '../../runtime/device.js';
+import { openDevice } from '../../runtime/node.js';
+import { type Io, write } from '../io.js';
+import { precisionOption, type Settings, setOption } from '../options.js';
+import { readGraph } from '../package.js';
+
+interface Options {
+  readonly set: Settings;
+  readonly network?: string;
+  readonly precision: 'f32' | 'f16';
+  readonly device: string;
+  readonly json?: true;
+}
+
+export function checkCommand(io: Io): Command {
+  return new Command('check')
+    .description(
+      "check on this machine's device that every kernel of a network computes what the CPU reference does",
+    )
+    .argument('<file.sr>', 'your own file, or esrgan, compact, … that come with this program')
+    .addOption(setOption())
+    .option('--network <name>', 'the network to check; by default the generator')
+    .addOption(precisionOption('of activations and weights').default('f32'))
+    .option('--device <which>', 'auto, hardware, software, or a part of its name', 'auto')
+    .option('--json', 'report as JSON lines on standard output')
+    .action(async (file: string, { set, network, precision, device: wanted, json }: Options) => {
+      const compiled = compile(await readGraph(file), { set, ...(network !== undefined && { network }) });
+      const device = await openDevice({ device: wanted });
+      try {
+        await write(io.stderr, `${device.summary}\n`);
+        const { software, subgroupSize } = targetOf(device.gpu);
+        const target = { precision, software, ...(subgroupSize !== undefined && { subgroupSize }) };
+        const wrong: Finding[] = [];
+        for await (const finding of selfCheck(device.gpu, compiled.network.graph, target)) {
+          io.signal.throwIfAborted();
+          if (!isRight(finding)) wrong.push(finding);
+          const line = json ? JSON.stringify({ ...finding, ok: isRight(finding) }) : printFinding(finding);
+          await write(io.stdout, `${line}\n`);
+        }
+        if (wrong.length > 0) {
+          fail(`${file}: this device does not compute what the file says`, {
+            notes: wrong.map(printFinding),
+            help: 'update the GPU driver, or use --device software; and please report it with the output of src doctor',
+          });
+        }
+      } finally {
+        await device.close();
+      }
+    });
+}
+
+function isRight({ error, tolerance }: Finding): boolean {
+  return error <= tolerance;
+}
+
+function printFinding(finding: Finding): string {
+  const { what, error, tolerance } = finding;
+  return `${isRight(finding) ? 'ok   ' : 'WRONG'}  ${error.toExponential(1)} of ${tolerance.toExponential(0)}  ${what}`;
+}
