@@ -11,6 +11,7 @@ import { fail, type Source } from '../diagnostics.js';
 const REASONS: Readonly<Record<string, readonly [what: string, help: string]>> = {
   ENOENT: ['there is no such file or folder', 'check the spelling and the folder you are in'],
   ENOTDIR: ['a part of its path is a file, not a folder', 'check the path'],
+  EEXIST: ['a part of its path is a file, not a folder', 'check the path'],
   EISDIR: ['it is a folder', 'pass a file'],
   EACCES: ['permission denied', 'change its permissions or choose another place'],
   EPERM: ['the system does not permit it', 'change its permissions or choose another place'],
@@ -92,11 +93,18 @@ export async function prepareOutput(path: string): Promise<void> {
     if (found?.isDirectory()) {
       fail(`${path}: cannot be written: it is a folder`, { help: "pass a file's name" });
     }
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     await access(found ? path : dirname(path), constants.W_OK);
   } catch (error) {
     failIo(path, 'written', error);
   }
+}
+
+/** With the folders above it. Not `recursive: true`, with which Node never returns from places like /proc. */
+async function makeFolder(path: string): Promise<void> {
+  if ((await statOf(path))?.isDirectory()) return;
+  if (dirname(path) !== path) await makeFolder(dirname(path));
+  await mkdir(path);
 }
 
 /** Files being written, for `removeTemporaries`. */

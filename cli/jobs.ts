@@ -106,20 +106,27 @@ async function folderJobs({ input, output, format, overwrite, scale }: JobOption
     });
   }
   const jobs: Job[] = [];
-  const sources = new Map<string, string>();
-  for (const file of images) {
-    const extension = format || !formatOf(file) ? EXTENSION[format ?? 'png'] : extname(file);
-    const target = join(to, withoutExtension(file) + extension);
-    const twin = sources.get(target);
-    if (twin) {
-      fail(`${target}: both ${twin} and ${file} would be written there`, { help: 'rename one of them' });
-    }
-    sources.set(target, file);
-    const path = join(input, file);
-    if (!overwrite && (await isDone(path, target))) continue;
-    jobs.push(await fileJob({ input: path, read: () => readBytes(path) }, target, format));
+  for (const [target, file] of nameResults(images, format)) {
+    const [path, result] = [join(input, file), join(to, target)];
+    if (!overwrite && (await isDone(path, result))) continue;
+    jobs.push(await fileJob({ input: path, read: () => readBytes(path) }, result, format));
   }
   return { jobs, skipped: images.length - jobs.length, ignored: files.length - images.length };
+}
+
+/** The name of each image's result, and the image. */
+function nameResults(images: readonly string[], format: ImageFormat | undefined): Map<string, string> {
+  const named = new Map<string, string>();
+  for (const file of images) {
+    const extension = format || !formatOf(file) ? EXTENSION[format ?? 'png'] : extname(file);
+    const result = withoutExtension(file) + extension;
+    const twin = named.get(result);
+    if (twin) {
+      fail(`${result}: both ${twin} and ${file} would be written there`, { help: 'rename one of them' });
+    }
+    named.set(result, file);
+  }
+  return named;
 }
 
 /** Results appear whole or not at all, so one that is there is complete, and right if it is not older than its input. */

@@ -151,7 +151,7 @@ export function secondsLeft(
   earlier: readonly number[],
   following: number,
 ): number | undefined {
-  if (elapsed < 0.5 || fraction < 0.01) return undefined;
+  if (elapsed < 0.5 || fraction < 0.01 || (fraction === 1 && following === 0)) return undefined;
   const whole = elapsed / fraction;
   const average = (earlier.reduce((sum, seconds) => sum + seconds, 0) + whole) / (earlier.length + 1);
   return whole - elapsed + following * average;

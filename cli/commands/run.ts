@@ -135,12 +135,11 @@ function scaleOf({ network }: Compiled, file: string): number {
   return scale;
 }
 
+/** Under the graph's names: what does not fit is told here, and files of different key families pair up. */
 async function weightsFor(compiled: Compiled, path: string, options: Options): Promise<WeightFile> {
-  const weights = await loadWeights(path);
+  const weights = underGraphNames(compiled, await loadWeights(path));
   if (options.blend === undefined || options.alpha === undefined) return weights;
-  // Under the graph's names, so that files of different families pair up.
-  const other = underGraphNames(compiled, await loadWeights(options.blend));
-  return blend(underGraphNames(compiled, weights), other, options.alpha);
+  return blend(weights, underGraphNames(compiled, await loadWeights(options.blend)), options.alpha);
 }
 
 async function upscale(
