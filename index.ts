@@ -11,7 +11,7 @@ import { load, type Network, type Program } from './dsl/index.js';
 import { matchWeights } from './formats/match.js';
 import type { WeightFile } from './formats/weights.js';
 import { targetOf } from './runtime/device.js';
-import { type Network as Executor, open as openPlan } from './runtime/executor.js';
+import { type Network as Executor, open as execute } from './runtime/executor.js';
 import type { DType, Plan } from './runtime/plan.js';
 
 export { render, UserError } from './diagnostics.js';
@@ -86,18 +86,20 @@ export interface OpenOptions {
  * Puts a compiled network with its weights on a device. The result's `run` takes planar RGB in [0, 1] of any size and
  * gives planar RGB, not clamped. Throws `UserError` when the weights are another network's.
  */
-export async function open(
-  device: GPUDevice,
-  compiled: Compiled,
-  { weights, precision = 'f32', tile, memory }: OpenOptions,
-): Promise<Executor> {
+export function open(device: GPUDevice, compiled: Compiled, options: OpenOptions): Promise<Executor> {
   const { software, subgroupSize } = targetOf(device);
-  const plan = planFor(compiled, {
-    precision,
-    software,
-    ...(subgroupSize !== undefined && { subgroupSize }),
-  });
-  return openPlan(device, plan, matchWeights(plan.parameters, weights), {
+  const { precision = 'f32' } = options;
+  const target = { precision, software, ...(subgroupSize !== undefined && { subgroupSize }) };
+  return openPlan(device, planFor(compiled, target), options);
+}
+
+/** The same for a plan, such as `src compile -o` writes: needs the runtime only. */
+export function openPlan(
+  device: GPUDevice,
+  plan: Plan,
+  { weights, tile, memory }: OpenOptions,
+): Promise<Executor> {
+  return execute(device, plan, matchWeights(plan.parameters, weights), {
     ...(tile !== undefined && { tile }),
     ...(memory !== undefined && { memory }),
   });
