@@ -40,7 +40,7 @@ function roomOf(file: string): string {
 
 function importsOf(file: string): string[] {
   const text = readFileSync(join(ROOT, file), 'utf8');
-  const statements = text.matchAll(/^(?:import|export)\b[^';]*'([^']+)';$|\bimport\('([^']+)'\)/gm);
+  const statements = text.matchAll(/^(?:import|export) [\w\s{},*]*from '([^']+)';$|\bimport\('([^']+)'\)/gm);
   return [...statements].map((match) => match[1] ?? match[2]!);
 }
 
