@@ -7,14 +7,18 @@ import { ShapeError } from '../compiler/ops/op.js';
 import { printImage, sameShape } from '../compiler/ops/types.js';
 import { fail, internal, locate, type Source, type Span, UserError } from '../diagnostics.js';
 import type { BlockItem, Body, Statement } from './ast.js';
+import { bind, declaredBy } from './binding.js';
 import { COMBINATORS, differentShapes, LAYERS, POINTWISE, type Site } from './layers.js';
 import { type Found, find, type Module } from './module.js';
-import { bind, count, declaredBy, readArg } from './params.js';
+import { count, readArg } from './params.js';
 import { PathScope, segmentOf } from './paths.js';
-import { type Env, evaluate, provenance, quote, type TensorValue, type Value, valuesOf } from './values.js';
+import { evaluate, type Origin, provenance, quote, type TensorValue, type Value } from './values.js';
 
 /** Statements run plus operands read, in one graph, before it is called a mistake: ESRGAN has about 6,000. */
 const MAX_OPERATIONS = 100_000;
+
+/** Bodies inside bodies, through blocks: far from the stack's end. */
+const MAX_DEPTH = 200;
 
 /** One graph under construction. */
 export interface Lowering {
@@ -37,6 +41,13 @@ export interface Frame {
   readonly paths: PathScope;
   /** The blocks being inlined, outermost first. */
   readonly blocks: readonly BlockItem[];
+  /** Bodies around this one. */
+  readonly depth: number;
+}
+
+/** The outermost frame of a network. */
+export function outermost(module: Module, env: Map<string, Value>, paths: PathScope): Frame {
+  return { module, env, paths, blocks: [], depth: 0 };
 }
 
 /** `input` and its extents, as a body that `x` enters sees them. */
@@ -52,6 +63,8 @@ export function entering(x: TensorValue): [string, Value][] {
 
 /** The value after `body`; names its statements define are added to `frame.env`. */
 export function lowerBody(lowering: Lowering, frame: Frame, body: Body, x: TensorValue): TensorValue {
+  if (frame.depth > MAX_DEPTH)
+    fail('blocks are nested too deeply', { span: body.span, label: `${MAX_DEPTH} deep` });
   return body.statements.reduce((value, statement) => {
     const result = lowerStatement(lowering, frame, statement, value);
     if (statement.label) frame.env.set(statement.label.text, result);
@@ -87,7 +100,7 @@ function lowerOnce(lowering: Lowering, frame: Frame, statement: Statement, x: Te
 /** The frame of a body in braces: it sees everything around it, and a label makes it a scope of paths. */
 function inner(frame: Frame, { label }: Statement, body: Body): Frame {
   const paths = label ? new PathScope(`${frame.paths.enter(label.text)}.`, body) : frame.paths;
-  return { ...frame, env: new Map(frame.env), paths };
+  return { ...frame, env: new Map(frame.env), paths, depth: frame.depth + 1 };
 }
 
 function lowerLayer(
@@ -107,16 +120,7 @@ function lowerLayer(
   return {
     ref: result,
     type: builder.type(result),
-    origin: POINTWISE.has(name)
-      ? x.origin
-      : {
-          span: statement.span,
-          callee: name,
-          values: valuesOf(
-            (statement.args ?? []).map((a) => a.value),
-            frame.env,
-          ),
-        },
+    origin: POINTWISE.has(name) ? x.origin : { statement, env: frame.env },
   };
 }
 
@@ -164,11 +168,11 @@ function lowerResidual(
   const scale = COMBINATORS.get('residual')!.call(statement.args ?? [], frame.env, statement.span);
   if (!sameShape(x.type.shape, value.type.shape)) {
     differentShapes('residual adds', value, x, {
-      span: 'span' in value.origin ? value.origin.span : statement.span,
+      span: 'statement' in value.origin ? value.origin.statement.span : statement.span,
       source,
       label: `this gives ${printImage(value.type)}`,
       other: 'the skip',
-      help: widthHelp(frame.env, value, x),
+      help: widthHelp(value.origin, x),
     });
   }
   const loc = locate(statement.span);
@@ -177,11 +181,11 @@ function lowerResidual(
   return { ref, type: builder.type(ref), origin: x.origin };
 }
 
-function widthHelp(env: Env, value: TensorValue, skip: TensorValue): string | undefined {
+/** A conv can be given the skip's width. */
+function widthHelp(origin: Origin, skip: TensorValue): string | undefined {
   const width = skip.type.shape[1];
-  if (!('callee' in value.origin) || value.origin.callee !== 'conv' || width === value.type.shape[1])
-    return undefined;
-  return `use \`conv(${env.get('channels') === width ? 'channels' : width})\``;
+  if ('inputOf' in origin || origin.statement.callee?.text !== 'conv') return undefined;
+  return `use \`conv(${origin.env.get('channels') === width ? 'channels' : width})\``;
 }
 
 /** Copy k sees the input and the results of the copies before it. */
@@ -194,11 +198,7 @@ function lowerDense(
 ): TensorValue {
   const { span, body = internal('dense without a body was not reported') } = statement;
   const { builder } = lowering;
-  const origin = {
-    span,
-    callee: 'dense',
-    values: valuesOf(statement.repeat ? [statement.repeat.count] : [], frame.env),
-  };
+  const origin = { statement, env: frame.env };
   const parts = [x];
   let joined = x;
   for (let i = 0; i < times; i++) {
@@ -243,16 +243,13 @@ function inline(
     env,
     paths: new PathScope(`${path}.`, item.body),
     blocks: [...frame.blocks, item],
+    depth: frame.depth + 1,
   };
   if (module === frame.module) return lowerBody(lowering, inside, item.body, x);
 
   // What happens inside the library is told in terms of the user's own statement.
   const value = toldAt(statement.span, name, () => lowerBody(lowering, inside, item.body, x));
-  const values = valuesOf(
-    (statement.args ?? []).map((arg) => arg.value),
-    frame.env,
-  );
-  return { ...value, origin: value === x ? x.origin : { span: statement.span, callee: name, values } };
+  return value === x ? x : { ...value, origin: { statement, env: frame.env } };
 }
 
 /** Runs `work` in another module's text; its errors are shown at `span`, with the text they happened at as a note. */

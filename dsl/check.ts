@@ -14,10 +14,11 @@ import type {
   Setting,
   Statement,
 } from './ast.js';
+import { bind, type Declared, declaredBy } from './binding.js';
 import { COMBINATORS, LAYERS } from './layers.js';
 import { FUNCTIONS } from './loss-functions.js';
 import { find, type Module, namesOf } from './module.js';
-import { bind, type Declared, declared, declaredBy, type Params } from './params.js';
+import { declared, type Params } from './params.js';
 import type { Problems } from './problems.js';
 import { didYouMean } from './suggest.js';
 import { position, unknownName, visit } from './values.js';

@@ -6,6 +6,7 @@ import { ShapeError } from '../compiler/ops/op.js';
 import { fail, internal, locate, type Source, type Span } from '../diagnostics.js';
 import { isSymbolic, sameDim } from '../runtime/dims.js';
 import type { Arg, CallExpr, Expr, LossItem, MemberExpr, RefExpr } from './ast.js';
+import { bind, declaredBy } from './binding.js';
 import { type Lowering, spend, toldAt } from './body.js';
 import type { PLAYERS } from './check.js';
 import {
@@ -18,7 +19,7 @@ import {
 } from './loss-functions.js';
 import { type Found, find, type Module, namesOf } from './module.js';
 import { applyNetwork, type NetworkDef, tapsOf } from './networks.js';
-import { bind, declaredBy } from './params.js';
+
 import { imageType, printShape, type Shape } from './signature.js';
 import { didYouMean } from './suggest.js';
 import { unknownName } from './values.js';
@@ -61,6 +62,9 @@ export interface Objective {
   readonly used: Set<string>;
   /** Every loss with players that was met. */
   readonly adversarial: Criterion[];
+  /** Losses being evaluated, outermost first. */
+  readonly within: LossItem[];
+  /** Losses and expressions around the one being evaluated. */
   depth: number;
 }
 
@@ -72,8 +76,8 @@ export interface Scope {
   readonly hr: Ref;
 }
 
-/** Losses inside losses, before it is called a mistake. */
-const MAX_DEPTH = 64;
+/** Expressions inside expressions, through losses: beyond one of the parser's deepest, far from the stack's end. */
+const MAX_DEPTH = 600;
 
 /** The top level of the user's file. */
 export function scopeOf({ context, sr, hr }: Objective): Scope {
@@ -86,7 +90,6 @@ export function placeAt({ lowering }: Objective, span: Span): Place {
   return {
     span,
     emit(op, inputs, attrs) {
-      spend(lowering, 1, span);
       return fitting(span, () => builder.emit(op, inputs, attrs, loc));
     },
     type: (ref) => builder.type(ref),
@@ -103,6 +106,21 @@ function fitting<T>(span: Span, work: () => T): T {
 }
 
 function evaluate(objective: Objective, scope: Scope, expr: Expr): LossValue {
+  return deeper(objective, expr.span, () => evaluateParts(objective, scope, expr));
+}
+
+/** Runs `work` one level down; there is an end to how deep, and to how much. */
+function deeper<T>(objective: Objective, span: Span, work: () => T): T {
+  spend(objective.lowering, 1, span);
+  if (objective.depth >= MAX_DEPTH)
+    fail('losses are nested too deeply', { span, label: `${MAX_DEPTH} deep` });
+  objective.depth++;
+  const result = work();
+  objective.depth--;
+  return result;
+}
+
+function evaluateParts(objective: Objective, scope: Scope, expr: Expr): LossValue {
   switch (expr.kind) {
     case 'number':
       return expr.value;
@@ -234,7 +252,7 @@ function apply(objective: Objective, { name, def, until }: Mapping, x: Operand, 
     });
   }
   used.add(def.name);
-  const value = { ref: x.ref, type, origin: { span, values: [] } };
+  const value = { ref: x.ref, type, origin: { inputOf: name } };
   return { ref: applyNetwork(lowering, def, value, `${def.name}.`, until).value.ref };
 }
 
@@ -289,13 +307,16 @@ function isTensor(value: LossValue | undefined): value is TensorOperand {
 export function force(objective: Objective, scope: Scope, criterion: Criterion, span: Span): Operand {
   const { module, item } = criterion;
   const name = item.name.text;
-  if (objective.depth >= MAX_DEPTH) fail(`loss \`${name}\` contains itself`, { span });
   const params = criterion.args ?? bindParams(objective, scope, criterion, [], span);
   const expr = item.value ?? playersExpr(objective, scope, { ...criterion, args: params }, span);
-  objective.depth++;
-  const run = () => operand(objective, { module, params, sr: scope.sr, hr: scope.hr }, expr);
+  // Without parameters there is nothing that could end it; with them, MAX_DEPTH does.
+  if (item.params.length === 0 && objective.within.includes(item))
+    fail(`loss \`${name}\` contains itself`, { span });
+  objective.within.push(item);
+  const inside = { module, params, sr: scope.sr, hr: scope.hr };
+  const run = () => deeper(objective, span, () => operand(objective, inside, expr));
   const value = module === scope.module.library ? toldAt(span, name, run) : run();
-  objective.depth--;
+  objective.within.pop();
   return value;
 }
 

@@ -5,6 +5,7 @@ import type { Attrs, Ref, TensorType } from '../compiler/graph.js';
 import { printImage, printType, sameShape } from '../compiler/ops/types.js';
 import { fail, type Span } from '../diagnostics.js';
 import type { BinaryExpr } from './ast.js';
+import { calculate } from './values.js';
 
 export type Operand = number | boolean | TensorOperand;
 
@@ -54,19 +55,11 @@ function filled(at: Place, value: number | Ref, like: Ref): Ref {
     : at.emit('add', [nothing, value]);
 }
 
-const NUMERIC: Readonly<Record<BinaryExpr['op'], (a: number, b: number) => number>> = {
-  '+': (a, b) => a + b,
-  '-': (a, b) => a - b,
-  '*': (a, b) => a * b,
-  '/': (a, b) => a / b,
-  '^': (a, b) => a ** b,
-};
-
 export function arithmetic(at: Place, op: BinaryExpr['op'], a: Operand, b: Operand): Operand {
   if (typeof a === 'boolean' || typeof b === 'boolean')
     return fail('true and false are not numbers', { span: at.span });
   if (typeof b === 'number')
-    return typeof a === 'number' ? finite(at, NUMERIC[op](a, b)) : withNumber(at, op, a.ref, b);
+    return typeof a === 'number' ? calculate(at.span, op, a, b) : withNumber(at, op, a.ref, b);
   if (op === '^') return fail('an exponent must be a number', { span: at.span, help: 'write exp(…)' });
   if (typeof a === 'number') return numberWith(at, op, a, b.ref);
   return tensors(at, op, a.ref, b.ref);
@@ -87,7 +80,7 @@ function withNumber(at: Place, op: BinaryExpr['op'], a: Ref, b: number): TensorO
     case '*':
       return node(at, 'scale', [a], { by: b });
     case '/':
-      return node(at, 'scale', [a], { by: finite(at, 1 / b) });
+      return node(at, 'scale', [a], { by: calculate(at.span, '/', 1, b) });
     case '^':
       return power(at, a, b);
   }

@@ -52,6 +52,7 @@ function begin(name: string, player: Player, context: LossContext): Objective {
     hr: builder.input('hr', type),
     used: new Set(),
     adversarial: [],
+    within: [],
     depth: 0,
   };
 }

@@ -7,9 +7,10 @@ import { printImage, sameShape } from '../compiler/ops/types.js';
 import { fail, type Source, type Span } from '../diagnostics.js';
 import { isSymbolic, printDim } from '../runtime/dims.js';
 import type { Body, Expr, NetworkItem, Signature } from './ast.js';
-import { entering, type Lowering, lowerBody, loweringInto, toldAt } from './body.js';
+import { bind, declaredBy } from './binding.js';
+import { entering, type Lowering, lowerBody, loweringInto, outermost, toldAt } from './body.js';
 import { find, type Module, type Overrides } from './module.js';
-import { bind, declaredBy } from './params.js';
+
 import { PathScope } from './paths.js';
 import { imageType, printShape, type Shape, scaleOf, shapesOf } from './signature.js';
 import { didYouMean } from './suggest.js';
@@ -146,7 +147,7 @@ export function applyNetwork(
     until === undefined ? statements.length : statements.findIndex((s) => s.label?.text === until) + 1;
   const body = { ...def.body, statements: statements.slice(0, end) };
   const env = new Map<string, Value>([...entering(x), ...def.env]);
-  const frame = { module: def.module, env, paths: new PathScope(prefix, def.body), blocks: [] };
+  const frame = outermost(def.module, env, new PathScope(prefix, def.body));
   const run = () => lowerBody(lowering, frame, body, x);
   const value = def.call ? toldAt(def.call, def.name, run) : run();
   const taps = tapsOf(def).flatMap((tap) => {

@@ -1,8 +1,9 @@
-// Parameters of everything that can be called, typed: a row says what each argument must be, and the code behind the
-// row receives exactly that. Binding (which argument goes where) is the same for builtins, blocks and losses.
+// Parameters of everything built in that can be called, typed: a row says what each argument must be, and the code
+// behind the row receives exactly that.
 
-import { type Diagnostic, fail, type Span, UserError } from '../diagnostics.js';
-import type { Arg, Expr, ParamDef } from './ast.js';
+import { fail, type Span } from '../diagnostics.js';
+import type { Arg, Expr } from './ast.js';
+import { bind, type Declared } from './binding.js';
 import { didYouMean } from './suggest.js';
 import {
   describe,
@@ -105,79 +106,13 @@ export const optional = <T>(param: Param<T>): Param<T | undefined> => ({
   fallback: { value: undefined },
 });
 
-/** What binding must know of a parameter. */
-export interface Declared {
-  readonly name: string;
-  readonly required: boolean;
-  readonly rest?: true;
-}
-
+/** The parameters as binding sees them. */
 export function declared(params: Params): Declared[] {
   return Object.entries(params).map(([name, { fallback, rest }]) => ({
     name,
     required: fallback === undefined,
     ...(rest && { rest }),
   }));
-}
-
-/** Parameters of a block, a network or a loss. */
-export function declaredBy(params: readonly ParamDef[]): Declared[] {
-  return params.map((param) => ({ name: param.name.text, required: param.default === undefined }));
-}
-
-/** Which argument each parameter gets. Throws every mistake: too many, unknown, twice, missing. */
-export function bind(
-  callee: string,
-  params: readonly Declared[],
-  args: readonly Arg[],
-  at: Span,
-): ReadonlyMap<string, Expr> {
-  const bound = new Map<string, Expr>();
-  const mistakes: Diagnostic[] = [];
-  const takes = params.length
-    ? `\`${callee}\` takes ${params.map(({ name, required, rest }) => `${name}${rest ? ', …' : required ? '' : '?'}`).join(', ')}`
-    : `\`${callee}\` takes no arguments`;
-  let position = 0;
-  for (const arg of args) {
-    const name = arg.name?.text ?? params[position]?.name;
-    const target = params.find((param) => param.name === name);
-    if (!arg.name && bound.size > position && !target?.rest) {
-      mistakes.push({
-        message: 'a positional argument cannot follow a named one',
-        span: arg.span,
-        help: takes,
-      });
-    } else if (!target) {
-      const near =
-        arg.name &&
-        didYouMean(
-          arg.name.text,
-          params.map((param) => param.name),
-        );
-      mistakes.push({
-        message: arg.name
-          ? `\`${callee}\` has no parameter \`${arg.name.text}\``
-          : `too many arguments for \`${callee}\``,
-        span: arg.name?.span ?? arg.span,
-        help: near ? `did you mean \`${near}\`?` : takes,
-      });
-    } else if (target.rest && !arg.name) {
-      const items = args.slice(position).filter((other) => !other.name);
-      bound.set(target.name, { kind: 'tuple', items: items.map(({ value }) => value), span: arg.span });
-      continue;
-    } else if (bound.has(target.name)) {
-      mistakes.push({ message: `\`${target.name}\` is given twice`, span: arg.span });
-    } else {
-      bound.set(target.name, arg.value);
-    }
-    if (!arg.name) position++;
-  }
-  for (const { name, required } of params) {
-    if (!required || bound.has(name) || mistakes.length > 0) continue;
-    mistakes.push({ message: `\`${callee}\` needs \`${name}\``, span: at, help: takes });
-  }
-  if (mistakes.length > 0) throw new UserError(mistakes);
-  return bound;
 }
 
 function readArgs<P extends Params>(

@@ -5,7 +5,7 @@ import type { Ref, TensorType } from '../compiler/graph.js';
 import { printImage } from '../compiler/ops/types.js';
 import { fail, locate, printLoc, type Source, type Span } from '../diagnostics.js';
 import { addDim, type Dim, divDim, isSymbolic, mulDim, printDim, type SymbolicDim } from '../runtime/dims.js';
-import type { BinaryExpr, Expr } from './ast.js';
+import type { BinaryExpr, Expr, Statement } from './ast.js';
 import { didYouMean } from './suggest.js';
 
 export type Value = number | boolean | string | Tuple | SymbolicDim | TensorValue;
@@ -24,10 +24,9 @@ export interface TensorValue {
 export type Origin = StatementOrigin | { readonly inputOf: string };
 
 export interface StatementOrigin {
-  readonly span: Span;
-  readonly callee?: string;
-  /** `features = 64`, for every name in its arguments. */
-  readonly values: readonly string[];
+  readonly statement: Statement;
+  /** What the statement saw. */
+  readonly env: Env;
 }
 
 export type Env = ReadonlyMap<string, Value>;
@@ -67,12 +66,8 @@ export function evaluate(expr: Expr, env: Env): Value {
 export function unknownName(name: string, span: Span, candidates: Iterable<string>): never {
   const known = [...candidates].filter((candidate) => candidate !== 'true' && candidate !== 'false');
   const near = didYouMean(name, known);
-  return fail(`unknown name \`${name}\``, {
-    span,
-    ...(near
-      ? { help: `did you mean \`${near}\`?` }
-      : known.length > 0 && { help: `known here: ${known.join(', ')}` }),
-  });
+  const help = near ? `did you mean \`${near}\`?` : `known here: ${known.join(', ')}`;
+  return fail(`unknown name \`${name}\``, { span, ...((near || known.length > 0) && { help }) });
 }
 
 const NUMERIC: Readonly<Record<BinaryExpr['op'], (a: number, b: number) => number>> = {
@@ -83,12 +78,15 @@ const NUMERIC: Readonly<Record<BinaryExpr['op'], (a: number, b: number) => numbe
   '^': (a, b) => a ** b,
 };
 
+export function calculate(span: Span, op: BinaryExpr['op'], a: number, b: number): number {
+  const result = NUMERIC[op](a, b);
+  if (Number.isFinite(result)) return result;
+  return fail('this is not a finite number', { span, label: `${describe(a)} ${op} ${describe(b)}` });
+}
+
 function arithmetic(span: Span, op: BinaryExpr['op'], a: Value, b: Value): number | SymbolicDim {
   if (typeof a === 'number' && typeof b === 'number') {
-    const result = NUMERIC[op](a, b);
-    return Number.isFinite(result)
-      ? result
-      : fail('this is not a finite number', { span, label: `${a} ${op} ${b}` });
+    return calculate(span, op, a, b);
   }
   if (isSize(a) && isSize(b)) {
     const size = sizeArithmetic(op, a, b);
@@ -154,7 +152,9 @@ export function valuesOf(exprs: readonly Expr[], env: Env): string[] {
 /** "`conv(features)` at 21:3, features = 64", as told to the reader of `source`. */
 export function provenance({ origin }: TensorValue, source: Source): string {
   if ('inputOf' in origin) return `the input of \`${origin.inputOf}\``;
-  return [`\`${quote(origin.span)}\` at ${position(origin.span, source)}`, ...origin.values].join(', ');
+  const { span, args = [], repeat } = origin.statement;
+  const exprs = [...args.map((arg) => arg.value), ...(repeat ? [repeat.count] : [])];
+  return [`\`${quote(span)}\` at ${position(span, source)}`, ...valuesOf(exprs, origin.env)].join(', ');
 }
 
 /** The text of `span` on one line, without the body that follows it. */

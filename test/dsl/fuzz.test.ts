@@ -59,3 +59,13 @@ test('mutants are accepted or refused, never a crash', () => {
     { numRuns: 300 },
   );
 });
+
+test('what is nested hundreds deep is refused before the stack ends', () => {
+  const chain = (last: string, link: (k: number) => string) =>
+    `${Array.from({ length: 650 }, (_, k) => link(k)).join('\n')}\n${last}\n`;
+  const blocks = chain('block b650 { relu }', (k) => `block b${k} { residual { { b${k + 1} } } }`);
+  expect(outcome(`${blocks}generator g : (3, h, w) -> (3, h, w) { b0 }\n`)).toBe('refused');
+  const terms = ' + 1'.repeat(300);
+  const losses = chain('loss l650 = l1', (k) => `loss l${k} = l${k + 1}${k < 4 ? terms : ''}`);
+  expect(outcome(`${losses}generator g : (3, h, w) -> (3, h, w) { conv(3) }\n`)).toBe('refused');
+});
