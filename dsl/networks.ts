@@ -5,12 +5,11 @@ import { GraphBuilder } from '../compiler/builder.js';
 import type { Graph, Ref } from '../compiler/graph.js';
 import { printImage, sameShape } from '../compiler/ops/types.js';
 import { fail, type Source, type Span } from '../diagnostics.js';
-import { isSymbolic, printDim } from '../runtime/dims.js';
+import { isSymbolic } from '../runtime/dims.js';
 import type { Body, Expr, NetworkItem, Signature } from './ast.js';
 import { bind, declaredBy } from './binding.js';
 import { entering, type Lowering, lowerBody, loweringInto, outermost, toldAt } from './body.js';
 import { find, type Module, type Overrides } from './module.js';
-
 import { PathScope } from './paths.js';
 import { imageType, printShape, type Shape, scaleOf, shapesOf } from './signature.js';
 import { didYouMean } from './suggest.js';
@@ -55,21 +54,22 @@ export interface NetworkOptions {
   readonly patch?: number | undefined;
 }
 
+/** A network item with its parameters and shapes; `= vgg128(…)` takes the body from the library. */
 export function instantiate(item: NetworkItem, module: Module, { set, patch }: NetworkOptions): NetworkDef {
-  const name = item.name.text;
-  const own = paramsOf(item, module, (param) => (item.role === 'generator' ? set.get(param) : undefined));
-  const base = { role: item.role, name, span: item.name.span };
-  if (item.body) {
-    const signature =
-      item.signature ??
-      fail(`${item.role} \`${name}\` has no signature`, {
-        span: item.name.span,
-        help: `write \`${name} : (3, h, w) -> …\``,
-      });
-    return { ...base, body: item.body, module, env: own, signature, ...shapesOf(signature, own) };
-  }
+  const { role, name, body, value } = item;
+  const env = paramsOf(item, module, (param) => (role === 'generator' ? set.get(param) : undefined));
+  const base = { role, name: name.text, span: name.span };
+  if (value) return { ...base, ...libraryBody(item, value, env, module, patch) };
+  const signature =
+    item.signature ??
+    fail(`${role} \`${name.text}\` has no signature`, {
+      span: name.span,
+      help: `write \`${name.text} : (3, h, w) -> …\``,
+    });
+  return { ...base, body: body!, module, env, signature, ...shapesOf(signature, env) };
+}
 
-  const value = item.value!;
+function libraryBody(item: NetworkItem, value: Expr, own: Env, module: Module, patch: number | undefined) {
   const { module: library, item: model } = libraryNetwork(item.role, value, module);
   const args = value.kind === 'call' ? value.args : [];
   const bound = bind(model.name.text, declaredBy(model.params), args, value.span);
@@ -83,7 +83,6 @@ export function instantiate(item: NetworkItem, module: Module, { set, patch }: N
   const input: Shape = patch === undefined || isSymbolic(height) ? shapes.input : [channels, patch, patch];
   const weights = env.get('weights');
   return {
-    ...base,
     body: model.body!,
     module: library,
     env,
@@ -210,15 +209,14 @@ function checkStrides(def: NetworkDef, graph: Graph): void {
     shrink.set(ref, stride * Math.max(1, ...inputs.map((input) => shrink.get(input) ?? 1)));
     extents.set(ref, type.shape);
   }
-  if (!drops) return;
-  const total = Math.max(...shrink.values());
-  const size =
-    def.input.slice(1).find((extent) => typeof extent === 'number' && extent % total !== 0) ?? def.input[1];
-  const below = typeof size === 'number' ? Math.floor(size / total) * total : 0;
+  const total = Math.max(1, ...shrink.values());
+  const size = def.input.slice(1).find((extent) => typeof extent === 'number' && extent % total !== 0);
+  if (!drops || typeof size !== 'number') return;
+  const below = Math.floor(size / total) * total;
   fail(`the strides of \`${def.name}\` do not divide the patch`, {
     span: def.span,
     label: `its strides divide by ${total}`,
-    notes: [`the patch is ${printDim(size)} pixels wide`],
+    notes: [`the patch is ${size} pixels wide`],
     help: `use a patch of ${below > 0 ? `${below} or ` : ''}${below + total}`,
   });
 }

@@ -10,7 +10,7 @@ import { describe, type Env, evaluate, isSize, type Value } from './values.js';
 export type Shape = readonly [channels: number, height: Dim, width: Dim];
 
 export function shapesOf(signature: Signature, env: Env): { input: Shape; output?: Shape } {
-  const sizes = new Map<string, Value>([...env, ['h', sym('h')], ['w', sym('w')]]);
+  const sizes = new Map<string, Value>([['h', sym('h')], ['w', sym('w')], ...env]);
   const input = shapeOf(signature.input, sizes, signature.span);
   for (const [axis, dim] of [
     ['h', input[1]],
@@ -28,14 +28,11 @@ export function shapesOf(signature: Signature, env: Env): { input: Shape; output
 function shapeOf(exprs: readonly Expr[], env: Env, span: Span): Shape {
   const [channels, height, width, more] = exprs.map((expr) => {
     const value = evaluate(expr, env);
-    const whole =
-      isSymbolic(value as Dim) || (typeof value === 'number' && Number.isSafeInteger(value) && value > 0);
-    return isSize(value) && whole
-      ? value
-      : fail('an extent must be a whole number, 1 or more', {
-          span: expr.span,
-          label: `this is ${describe(value)}`,
-        });
+    if (isSize(value) && (isSymbolic(value) || (Number.isSafeInteger(value) && value > 0))) return value;
+    return fail('an extent must be a whole number, 1 or more', {
+      span: expr.span,
+      label: `this is ${describe(value)}`,
+    });
   });
   if (height === undefined || width === undefined || more !== undefined || typeof channels !== 'number') {
     return fail('a shape has three extents: channels (a number), height, width', { span });
