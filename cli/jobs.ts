@@ -92,7 +92,8 @@ function stdoutWriter({ stdout }: Io): Job['write'] {
 async function folderJobs({ input, output, format, overwrite, scale }: JobOptions): Promise<Batch> {
   const to = output ?? relative('', `${resolve(input)}_x${scale}`);
   if (to === '-') fail('-: a folder of images cannot go to standard output', { help: 'name a folder' });
-  if ((await statOf(to))?.isFile()) {
+  const found = await statOf(to);
+  if (found ? !found.isDirectory() : formatOf(to)) {
     fail(`${to}: the output of a folder of images must be a folder`, { help: 'choose another --output' });
   }
   // Results inside the input folder are no inputs.

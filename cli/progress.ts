@@ -84,13 +84,7 @@ function updatingLine(stderr: Terminal): Report {
   const erase = '\r\x1b[K';
   return (event) => {
     if (event.event !== 'progress') stderr.write(erase + describe(event));
-    else if (due())
-      stderr.write(
-        erase +
-          describe(event)
-            .trimEnd()
-            .slice(0, (stderr.columns ?? 80) - 1),
-      );
+    else if (due()) stderr.write(erase + describeProgress(event, (stderr.columns || 80) - 1));
   };
 }
 
@@ -111,11 +105,8 @@ function describe(event: RunEvent): string {
       return `${printable(event.summary)}\n`;
     case 'batch':
       return describeBatch(event);
-    case 'progress': {
-      const place = event.of > 1 ? `[${event.image}/${event.of}] ` : '';
-      const left = event.secondsLeft === undefined ? '' : `, ${printDuration(event.secondsLeft)} left`;
-      return `${place}${printable(event.input)}: ${Math.floor(100 * event.fraction)}%${left}\n`;
-    }
+    case 'progress':
+      return `${describeProgress(event)}\n`;
     case 'done': {
       const { input, output, width, height, seconds } = event;
       return `${printable(`${input} -> ${output}`)}  ${width}x${height}, ${printDuration(seconds)}\n`;
@@ -124,13 +115,25 @@ function describe(event: RunEvent): string {
       return render(event.error);
     case 'end': {
       const { done, failed, skipped, seconds, interrupted } = event;
-      const rest = [failed && `${failed} failed`, skipped && `${skipped} were done before`].filter(Boolean);
+      const rest = [failed && `${failed} failed`, skipped && `${skipped} done before`].filter(Boolean);
       const counts = [printItems(done, 'image'), ...rest].join(', ');
       return interrupted
         ? `stopped after ${counts}; the same command goes on from there\n`
         : `${counts} in ${printDuration(seconds)}\n`;
     }
   }
+}
+
+/** At most `width` columns: a long path loses its beginning. */
+function describeProgress(
+  { input, image, of, fraction, secondsLeft: left }: RunEvent & { readonly event: 'progress' },
+  width = Number.POSITIVE_INFINITY,
+): string {
+  const place = of > 1 ? `[${image}/${of}] ` : '';
+  const rest = `: ${Math.floor(100 * fraction)}%${left === undefined ? '' : `, ${printDuration(left)} left`}`;
+  const room = Math.max(8, width - place.length - rest.length);
+  const name = printable(input);
+  return place + (name.length > room ? `…${name.slice(1 - room)}` : name) + rest;
 }
 
 function describeBatch({ images, skipped, ignored }: RunEvent & { readonly event: 'batch' }): string {

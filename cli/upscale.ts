@@ -1,23 +1,31 @@
 // Images through a network, one after another: while one is computed, the next is unpacked and the previous one packed
 // and written. Three images at most are in memory, however many there are.
 
+import { totalmem } from 'node:os';
 import { fail, UserError } from '../diagnostics.js';
-import type { Planes } from '../formats/image.js';
+import type { Image, Planes } from '../formats/image.js';
 import type { Executor } from '../index.js';
+import { printBytes } from '../runtime/gpu.js';
 import type { Codec } from './codec.js';
 import type { Batch, Job } from './jobs.js';
 import type { Decoded, Target } from './pixels.js';
 import { type Report, secondsLeft } from './progress.js';
 
 export interface Upscaler {
-  readonly network: Executor;
+  /** Called once, when the first image is read: an image that cannot be read needs no device. */
+  open(): Promise<Opened>;
   readonly codec: Codec;
-  /** Of the results over the inputs, whatever the network's. */
+  /** Of the results over the inputs; the network's own may be another. */
   readonly scale: number;
+  readonly networkScale: number;
   readonly report: Report;
   readonly signal: AbortSignal;
+}
+
+export interface Opened {
+  readonly network: Executor;
   /** Settles when the device is gone and no further image can be computed. */
-  readonly deviceLost: Promise<unknown>;
+  readonly lost: Promise<unknown>;
 }
 
 /** A single image that fails is thrown; of several, each failure is reported and the others go on. */
@@ -50,14 +58,12 @@ class BatchRun {
   /** Seconds that the network took for each image. */
   readonly #times: number[] = [];
   #done = 0;
+  #opened: Opened | undefined;
   #deviceLost = false;
 
   constructor(batch: Batch, upscaler: Upscaler) {
     this.#batch = batch;
     this.#upscaler = upscaler;
-    void upscaler.deviceLost.then(() => {
-      this.#deviceLost = true;
-    });
   }
 
   read(job: Job): Promise<Decoded | undefined> {
@@ -65,8 +71,9 @@ class BatchRun {
     return this.#attempt(job, async () => codec.decode(job.input, await job.read(), this.#target(job)));
   }
 
-  compute(job: Job, index: number, decoded: Decoded): Promise<Decoded | undefined> {
-    const { network, signal, report } = this.#upscaler;
+  async compute(job: Job, index: number, decoded: Decoded): Promise<Decoded | undefined> {
+    const { signal, report, networkScale } = this.#upscaler;
+    const { network } = await this.#open();
     const of = this.#batch.jobs.length;
     const elapsed = secondsSince(performance.now());
     const onProgress = (fraction: number) => {
@@ -81,7 +88,8 @@ class BatchRun {
       });
     };
     return this.#attempt(job, async () => {
-      const { rgb } = decoded;
+      const { rgb, like } = decoded;
+      checkMemory(like, networkScale);
       const result: Planes = {
         channels: rgb.channels,
         ...(await network.run(rgb, { onProgress, signal })),
@@ -124,6 +132,16 @@ class BatchRun {
     });
   }
 
+  async #open(): Promise<Opened> {
+    if (this.#opened) return this.#opened;
+    const opened = await this.#upscaler.open();
+    void opened.lost.then(() => {
+      this.#deviceLost = true;
+    });
+    this.#opened = opened;
+    return opened;
+  }
+
   /** The result of `work`, or undefined when it failed through a fault of this image alone. */
   #attempt<T>(job: Job, work: () => Promise<T>): Promise<T | undefined> {
     const result = work().catch((cause): undefined => {
@@ -146,6 +164,18 @@ class BatchRun {
 
 function secondsSince(start: number): () => number {
   return () => (performance.now() - start) / 1000;
+}
+
+/** Refuses what would be computed for hours and then killed for want of memory: planes in f32, samples, their file. */
+function checkMemory({ width, height, channels, depth }: Image, scale: number): void {
+  const pixels = width * height * scale ** 2;
+  const needed = pixels * (12 + (2 * channels * depth) / 8);
+  const available = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
+  if (needed <= available) return;
+  fail(`its result of ${Math.round(pixels / 1e6)} megapixels needs about ${printBytes(needed)} of memory`, {
+    notes: [`this machine has ${printBytes(available)}`],
+    help: 'crop the image into parts',
+  });
 }
 
 /** Names the image in what went wrong with it, and sees memory that ran out for what it is. */

@@ -1,5 +1,6 @@
 // `src doctor`: what this machine offers for running networks, what is slow about it, and what to do.
 
+import { basename } from 'node:path';
 import { Command } from 'commander';
 import type { Description } from '../../runtime/device.js';
 import { printBytes } from '../../runtime/gpu.js';
@@ -81,6 +82,6 @@ function describe({ name, kind, driver, features, limits, subgroupSize }: Descri
 }
 
 function printVulkan({ loader, drivers }: NonNullable<Diagnosis['vulkan']>): string {
-  const manifests = drivers.map(({ manifest }) => manifest).join(', ');
-  return `${loader ? 'loader found' : 'no loader'}, ${manifests ? `drivers ${manifests}` : 'no drivers'}`;
+  const names = drivers.map(({ manifest }) => basename(manifest, '.json')).join(', ');
+  return `${loader ? 'loader found' : 'no loader'}, ${names ? `drivers ${names}` : 'no drivers'}`;
 }

@@ -6,7 +6,7 @@ import { blend } from '../../formats/blend.js';
 import type { ImageFormat } from '../../formats/image-format.js';
 import type { WeightFile } from '../../formats/weights.js';
 import { type Compiled, compile, open } from '../../index.js';
-import { openDevice } from '../../runtime/node.js';
+import { type NodeDevice, openDevice } from '../../runtime/node.js';
 import { Codec } from '../codec.js';
 import type { Io } from '../io.js';
 import { type Batch, listJobs } from '../jobs.js';
@@ -14,7 +14,7 @@ import { numberWithin, precisionOption, type Settings, setOption, wholeNumber } 
 import { readGraph } from '../package.js';
 import { type Report, reporter } from '../progress.js';
 import { failWithoutNetwork, failWithoutWeights } from '../published.js';
-import { upscaleAll } from '../upscale.js';
+import { type Opened, type Upscaler, upscaleAll } from '../upscale.js';
 import { loadWeights, underGraphNames } from '../weights.js';
 
 interface Options {
@@ -101,8 +101,8 @@ async function run(io: Io, path: string | undefined, options: Options): Promise<
   }
   const source = await readGraph(path);
   const compiled = compile(source, { set });
-  const ownScale = scaleOf(compiled, source.name);
-  const scale = options.scale ?? ownScale;
+  const networkScale = scaleOf(compiled, source.name);
+  const scale = options.scale ?? networkScale;
 
   const { format, overwrite = false } = options;
   const batch = await listJobs(io, {
@@ -120,7 +120,8 @@ async function run(io: Io, path: string | undefined, options: Options): Promise<
   if (batch.jobs.length > 1 || batch.skipped > 0) {
     report({ event: 'batch', images: batch.jobs.length, skipped: batch.skipped, ignored: batch.ignored });
   }
-  if (batch.jobs.length > 0) await upscale(io, compiled, weights, batch, scale, options, report);
+  if (batch.jobs.length > 0)
+    await upscale(io, compiled, weights, batch, { scale, networkScale }, options, report);
 }
 
 /** The network's enlargement; refuses what does not take an RGB image and give a larger one. */
@@ -147,33 +148,35 @@ async function upscale(
   compiled: Compiled,
   weights: WeightFile,
   batch: Batch,
-  scale: number,
+  scales: Pick<Upscaler, 'scale' | 'networkScale'>,
   { precision, tile, device: wanted }: Options,
   report: Report,
 ): Promise<void> {
-  const device = await openDevice({ device: wanted });
   const codec = new Codec();
   const giveUp = () => void codec.close();
   signal.addEventListener('abort', giveUp);
-  try {
-    const network = await open(device.gpu, compiled, {
-      weights,
-      precision,
-      ...(tile !== 'auto' && { tile }),
-    });
+  let device: NodeDevice | undefined;
+  const openNetwork = async (): Promise<Opened> => {
+    device = await openDevice({ device: wanted });
+    const tiles = tile === 'auto' ? {} : { tile };
+    const network = await open(device.gpu, compiled, { weights, precision, ...tiles });
+    const { name, kind } = device.description;
     report({
       event: 'ready',
       network: compiled.network.name,
       weights: weights.name,
       precision,
-      device: device.description.name,
-      kind: device.description.kind,
+      device: name,
+      kind,
       summary: device.summary,
     });
-    await upscaleAll(batch, { network, codec, scale, report, signal, deviceLost: device.gpu.lost });
+    return { network, lost: device.gpu.lost };
+  };
+  try {
+    await upscaleAll(batch, { open: openNetwork, codec, ...scales, report, signal });
   } finally {
     signal.removeEventListener('abort', giveUp);
     await codec.close();
-    await device.close();
+    await device?.close();
   }
 }

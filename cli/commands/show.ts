@@ -6,26 +6,19 @@ import { type Io, write } from '../io.js';
 
 export function showCommand({ stdout }: Io): Command {
   return new Command('show')
-    .description('print a definition of the standard library; without a name, all names')
+    .description('print a definition of the standard library; without a name, one line for each')
     .argument('[name]', 'a block, network, loss or builtin: rrdb, vgg19, ragan, conv, …')
-    .action((name?: string) => write(stdout, name === undefined ? allNames() : definitionOf(name)));
+    .action((name?: string) => write(stdout, name === undefined ? overview() : definitionOf(name)));
 }
 
-/** By what they are, which the first word of a definition in `.sr` says. */
-function allNames(): string {
-  const groups = new Map<string, string[]>();
-  for (const name of definitionNames()) {
-    const kind =
-      /^(block|generator|discriminator|perception|loss) /m.exec(definitionOf(name))?.[1] ?? 'builtin';
-    groups.set(kind, [...(groups.get(kind) ?? []), name]);
-  }
-  return [...groups]
-    .map(
-      ([kind, names]) =>
-        `${kind}\n${names
-          .sort()
-          .map((name) => `  ${name}\n`)
-          .join('')}`,
-    )
-    .join('\n');
+/** How each definition in `.sr` is called, then the builtins, which are one line each. */
+function overview(): string {
+  const texts = definitionNames()
+    .sort()
+    .map((name) => definitionOf(name).trimEnd());
+  const written = texts.flatMap((text) => HEAD.exec(text)?.[0] ?? []);
+  const builtins = texts.filter((text) => !HEAD.test(text));
+  return `${[...written.sort(), '', ...builtins].join('\n')}\n`;
 }
+
+const HEAD = /^(block|generator|discriminator|perception|loss) \w+(\(([^()]|\([^()]*\))*\))?/m;

@@ -295,8 +295,8 @@ describe('show', () => {
 
   test('all names', async () => {
     const { out } = await src(['show']);
-    expect(out).toMatch(/^block\n(?: {2}.*\n)* {2}rrdb\n/m);
-    expect(out).toMatch(/^builtin\n(?: {2}.*\n)* {2}conv\n/m);
+    expect(out).toMatch(/^block rrdb\(growth = 32, beta = 0\.2\)$/m);
+    expect(out).toMatch(/^conv\(features, .*\) {2}\/\/ zero-padded convolution/m);
   });
 
   test('a name that is none', async () => {
