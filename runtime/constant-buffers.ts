@@ -3,7 +3,7 @@
 
 import { f32ToF16 } from '../formats/half.js';
 import { evaluateConstant, type Weights } from './constants.js';
-import { checked, Usage } from './gpu.js';
+import { allocate, Usage } from './gpu.js';
 import { packConv, packVector } from './kernels/pack.js';
 import { constantBytes } from './memory.js';
 import type { Plan, PlanConstant } from './plan.js';
@@ -31,11 +31,10 @@ export async function uploadConstants(
     chunks[chunk] = offset + size;
     return { chunk, offset, size };
   });
-  const total = chunks.reduce((a, b) => a + b, 0);
-  const buffers = await checked(device, 'the weights', total, () =>
-    chunks.map((size) =>
-      device.createBuffer({ label: 'constants', size, usage: Usage.storage | Usage.copyDst }),
-    ),
+  const buffers = await allocate(
+    device,
+    'the weights',
+    chunks.map((size) => ({ label: 'weights', size, usage: Usage.storage | Usage.copyDst })),
   );
   const bindings = plan.constants.map((constant, i) => {
     const { chunk, offset, size } = places[i]!;

@@ -3,7 +3,7 @@
 import { fail, internal } from '../diagnostics.js';
 import { uploadConstants } from './constant-buffers.js';
 import { checkWeights, type Weights } from './constants.js';
-import { LossGuard } from './gpu.js';
+import { LossGuard, OutOfMemory } from './gpu.js';
 import { type Facts, factsOf } from './halo.js';
 import type { PlanarImage } from './image.js';
 import { Pacer } from './pacer.js';
@@ -13,7 +13,7 @@ import { buildProgram, type Parts, type Program } from './program.js';
 import { Readback } from './readback.js';
 import { largestPiece, runProgram } from './run.js';
 import type { Schedule, Size } from './schedule.js';
-import { planTiles } from './tiles.js';
+import { planTiles, roundSize } from './tiles.js';
 
 export interface NetworkOptions {
   /** Bytes of device memory to use at most. */
@@ -28,7 +28,10 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
 }
 
-const DEFAULT_MEMORY = 2 ** 31;
+/** WebGPU does not say how much there is. */
+const DEFAULT_MEMORY = 2 ** 32;
+/** A device that cannot give this much is not asked for less. */
+const LEAST_MEMORY = 2 ** 28;
 
 /** Uploads the weights and compiles the kernels of `plan`. */
 export async function open(
@@ -70,6 +73,11 @@ function checkPlan(plan: Plan): void {
   }
 }
 
+interface Loaded {
+  readonly program: Program;
+  readonly readback: Readback;
+}
+
 /** A plan on a device, ready to run. */
 export class Network {
   readonly #parts: Parts;
@@ -77,14 +85,17 @@ export class Network {
   readonly #pacer: Pacer;
   readonly #options: NetworkOptions;
   readonly #constants: readonly GPUBuffer[];
+  /** Bytes to use at most. */
+  #memory: number;
   /** What the size that ran last needs on the device. */
-  #loaded: { readonly program: Program; readonly readback: Readback } | undefined;
+  #loaded: Loaded | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(parts: Parts, guard: LossGuard, options: NetworkOptions, constants: readonly GPUBuffer[]) {
     this.#parts = parts;
     this.#guard = guard;
     this.#options = options;
+    this.#memory = options.memory ?? DEFAULT_MEMORY;
     this.#constants = constants;
     this.#pacer = new Pacer(parts.device, guard);
   }
@@ -92,8 +103,12 @@ export class Network {
   /** How an image of this size will be run. */
   schedule(size: Size): Schedule {
     const { limits } = this.#parts.device;
-    const memory = this.#options.memory ?? DEFAULT_MEMORY;
-    return planTiles(this.#parts.facts, size, { ...limitsOf(limits), memory }, this.#options.tile);
+    return planTiles(
+      this.#parts.facts,
+      size,
+      { ...limitsOf(limits), memory: this.#memory },
+      this.#options.tile,
+    );
   }
 
   /** One image through the network. Calls queue up. */
@@ -121,13 +136,15 @@ export class Network {
   async #run(image: PlanarImage, { onProgress, signal }: RunOptions): Promise<PlanarImage> {
     const result = emptyResult(this.#parts.facts, image);
     signal?.throwIfAborted();
-    const { program, readback } = await this.#load(image);
+    const { width, height } = image;
+    const { program, readback } = await this.#load({ width, height });
+    const total = program.cost * program.schedule.parts.length;
     let done = 0;
     this.#pacer.start({
       signal,
       onDone: (cost) => {
         done += cost;
-        onProgress?.(Math.min(1, done / program.cost));
+        onProgress?.(Math.min(1, done / total));
       },
     });
     const { device, facts } = this.#parts;
@@ -135,18 +152,29 @@ export class Network {
     return result;
   }
 
-  async #load({ width, height }: Size) {
-    const { facts, device } = this.#parts;
-    const schedule = this.schedule({ width, height });
-    const { size } = this.#loaded?.program.schedule ?? {};
-    if (this.#loaded && size?.width === schedule.size.width && size.height === schedule.size.height) {
-      return this.#loaded;
-    }
+  async #load(size: Size): Promise<Loaded> {
+    const { width, height } = roundSize(size, this.#parts.facts.plan.align);
+    const image = this.#loaded?.program.schedule.image;
+    if (this.#loaded && image?.width === width && image.height === height) return this.#loaded;
     this.#unload();
-    const program = await this.#guard.wait(buildProgram(this.#parts, schedule));
-    const readback = new Readback(device, this.#guard, this.#pacer, largestPiece(facts, program));
-    this.#loaded = { program, readback };
+    this.#loaded = await this.#guard.wait(this.#build(size));
     return this.#loaded;
+  }
+
+  /** Plans for less memory as long as the device has less than was thought. */
+  async #build(size: Size): Promise<Loaded> {
+    const { facts, device } = this.#parts;
+    let program: Program | undefined;
+    try {
+      program = await buildProgram(this.#parts, this.schedule(size));
+      const bytes = largestPiece(facts, program);
+      return { program, readback: await Readback.create(device, this.#guard, this.#pacer, bytes) };
+    } catch (error) {
+      program?.destroy();
+      if (!(error instanceof OutOfMemory) || this.#memory < LEAST_MEMORY) throw error;
+      this.#memory /= 2;
+      return this.#build(size);
+    }
   }
 
   #unload(): void {

@@ -1,34 +1,55 @@
 // What the runtime needs of WebGPU beside its objects: the flag values (browsers define them as globals, Node does
 // not), and the three ways it fails (a rule broken, memory exhausted, the device lost) turned into our errors.
 
-import { fail, internal, UserError } from '../diagnostics.js';
+import { internal, UserError } from '../diagnostics.js';
 
 export const Usage = { mapRead: 1, copySrc: 4, copyDst: 8, uniform: 64, storage: 128 } as const;
 export const MAP_READ = 1;
 export const STAGE_COMPUTE = 4;
 
+/** The device has no room left. Asking for less may help. */
+export class OutOfMemory extends UserError {}
+
 /** Runs `work`; a validation error in it is a bug of ours, running out of memory is the user's to solve. */
-export async function checked<T>(device: GPUDevice, what: string, bytes: number, work: () => T): Promise<T> {
+export async function checked<T>(device: GPUDevice, what: string, work: () => T): Promise<T> {
   device.pushErrorScope('validation');
   device.pushErrorScope('out-of-memory');
+  let scopes: Promise<(GPUError | null)[]>;
   let result: T;
-  let scopes: Promise<[GPUError | null, GPUError | null]>;
   try {
     result = work();
   } finally {
     scopes = Promise.all([device.popErrorScope(), device.popErrorScope()]);
   }
   const [exhausted, invalid] = await scopes;
-  if (exhausted) failMemory(what, bytes, exhausted.message);
+  if (exhausted) {
+    throw new OutOfMemory({
+      message: `the GPU ran out of memory: ${what}`,
+      notes: [firstLine(exhausted.message)],
+      help: 'use a smaller --tile or --precision f16, or close other programs that use the GPU',
+    });
+  }
   if (invalid) internal(`${what}: ${invalid.message}`);
   return result;
 }
 
-function failMemory(what: string, bytes: number, reason: string): never {
-  fail(`the GPU ran out of memory: ${what} needs ${printBytes(bytes)}`, {
-    notes: [firstLine(reason)],
-    help: 'use a smaller --tile or --precision f16, or close other programs that use the GPU',
-  });
+/** Buffers, all or none. */
+export async function allocate(
+  device: GPUDevice,
+  what: string,
+  descriptors: readonly GPUBufferDescriptor[],
+): Promise<readonly GPUBuffer[]> {
+  const buffers: GPUBuffer[] = [];
+  const bytes = descriptors.reduce((total, { size }) => total + size, 0);
+  try {
+    await checked(device, `${what} needs ${printBytes(bytes)}`, () => {
+      for (const descriptor of descriptors) buffers.push(device.createBuffer(descriptor));
+    });
+    return buffers;
+  } catch (error) {
+    for (const buffer of buffers) buffer.destroy();
+    throw error;
+  }
 }
 
 /** Waits that end when the device is lost, so that nothing hangs; one subscription however many waits there are. */

@@ -72,9 +72,7 @@ export class Pacer {
     const cost = this.#cost;
     this.#reset();
     const submitted = performance.now();
-    const valid = checked(this.#device, 'the network', 0, () =>
-      this.#device.queue.submit([encoder.finish()]),
-    );
+    const valid = checked(this.#device, 'the network', () => this.#device.queue.submit([encoder.finish()]));
     const sent = this.#guard.wait(Promise.all([valid, this.#device.queue.onSubmittedWorkDone()]));
     const done = sent.then(() => this.#finished(cost, submitted));
     done.catch(() => {}); // whoever awaits it later sees the error; until then it must not end the process

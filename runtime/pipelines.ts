@@ -33,7 +33,7 @@ export class Pipelines {
   async #create({ name, wgsl, bindings }: KernelText): Promise<Pipeline> {
     const device = this.#device;
     const layout = this.#layout(bindings);
-    const module = await checked(device, `kernel ${name}`, 0, () =>
+    const module = await checked(device, `kernel ${name}`, () =>
       device.createShaderModule({ label: name, code: wgsl }),
     );
     try {

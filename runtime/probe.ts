@@ -65,7 +65,7 @@ export class Probe {
       const result = storage[written]!.buffer;
       const readback = make(result.size, Usage.mapRead | Usage.copyDst);
 
-      await checked(device, step.name, 0, () => {
+      await checked(device, step.name, () => {
         const entries = [{ buffer: uniforms }, ...storage].map((resource, binding) => ({
           binding,
           resource,

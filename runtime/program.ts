@@ -3,7 +3,7 @@
 
 import { internal, printLoc } from '../diagnostics.js';
 import { type Dim, evalDim, type Sizes } from './dims.js';
-import { checked, Usage } from './gpu.js';
+import { allocate, checked, Usage } from './gpu.js';
 import type { Facts } from './halo.js';
 import { ALIGNMENT, bufferBytes } from './memory.js';
 import type { Command } from './pacer.js';
@@ -12,6 +12,7 @@ import type { Binding, PlanBuffer, Step } from './plan.js';
 import {
   axisGroups,
   type Extent,
+  type Part,
   type Schedule,
   type Segment,
   type Size,
@@ -32,9 +33,7 @@ export interface Program {
   destroy(): void;
 }
 
-export interface Tile {
-  readonly rows: Extent;
-  readonly columns: Extent;
+export interface Tile extends Part {
   readonly commands: readonly Command[];
 }
 
@@ -58,19 +57,13 @@ export async function buildProgram(parts: Parts, schedule: Schedule): Promise<Pr
   );
   const uniforms = new Uniforms(sum(segments.map(countBlocks)));
   const { width, height } = schedule.size;
-  const bytes = schedule.memory.planned + uniforms.bytes;
-  const buffers = await checked(device, `an image of ${width}x${height}`, bytes, () => ({
-    slots: schedule.slotBytes.map((size, i) =>
-      device.createBuffer({ label: `slot ${i}`, size, usage: SLOT_USAGE }),
-    ),
-    uniforms: device.createBuffer({
-      label: 'uniforms',
-      size: uniforms.bytes,
-      usage: Usage.uniform | Usage.copyDst,
-    }),
-  }));
+  const [uniformBuffer, ...slots] = await allocate(device, `an image of ${width}x${height}`, [
+    { label: 'uniforms', size: uniforms.bytes, usage: Usage.uniform | Usage.copyDst },
+    ...schedule.slotBytes.map((size, i) => ({ label: `slot ${i}`, size, usage: SLOT_USAGE })),
+  ]);
+  const buffers = { uniforms: uniformBuffer!, slots };
   const context = { ...parts, kernels, schedule, uniforms, buffers };
-  const tiles = await checked(device, 'binding the network', 0, () =>
+  const tiles = await checked(device, 'binding the network', () =>
     segments.map((segment) => tilesOf(context, segment)),
   );
   device.queue.writeBuffer(buffers.uniforms, 0, uniforms.words);

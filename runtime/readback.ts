@@ -1,7 +1,7 @@
 // Results come back through a small ring of staging buffers: while one is mapped and copied out, the device already
 // works on what follows.
 
-import { type LossGuard, MAP_READ, Usage } from './gpu.js';
+import { allocate, type LossGuard, MAP_READ, Usage } from './gpu.js';
 import type { Pacer } from './pacer.js';
 
 const RING = 3;
@@ -13,13 +13,16 @@ export class Readback {
   readonly #pacer: Pacer;
   #next = 0;
 
-  /** `bytes`: of the largest piece that is read at once. */
-  constructor(device: GPUDevice, guard: LossGuard, pacer: Pacer, bytes: number) {
+  constructor(guard: LossGuard, pacer: Pacer, buffers: readonly GPUBuffer[]) {
     this.#guard = guard;
     this.#pacer = pacer;
-    this.#buffers = Array.from({ length: RING }, () =>
-      device.createBuffer({ label: 'readback', size: bytes, usage: Usage.mapRead | Usage.copyDst }),
-    );
+    this.#buffers = buffers;
+  }
+
+  /** `bytes`: of the largest piece that is read at once. */
+  static async create(device: GPUDevice, guard: LossGuard, pacer: Pacer, bytes: number): Promise<Readback> {
+    const descriptor = { label: 'readback', size: bytes, usage: Usage.mapRead | Usage.copyDst };
+    return new Readback(guard, pacer, await allocate(device, 'reading back', Array(RING).fill(descriptor)));
   }
 
   /** Reads `bytes` of `source` as they are after everything encoded so far, and gives them to `use`. */

@@ -1,13 +1,13 @@
 // One image through a program: tiles of the image go to the device, the commands run, finished regions come back.
 
 import { internal } from '../diagnostics.js';
-import { type Facts, pixels } from './halo.js';
+import { type Facts, pixels, type Scale } from './halo.js';
 import { deinterleave, interleave, type PlanarImage, type Region } from './image.js';
 import type { Pacer } from './pacer.js';
 import type { Port } from './plan.js';
 import type { Program, Tile } from './program.js';
 import type { Readback } from './readback.js';
-import type { Extent, Segment } from './schedule.js';
+import type { Part, Segment } from './schedule.js';
 
 /** Pieces in which pixels travel between the host and the device: bounds the host's copies of them. */
 const PIECE_BYTES = 2 ** 24;
@@ -28,12 +28,15 @@ export async function runProgram(
 ): Promise<void> {
   const { program, pacer, readback } = machinery;
   try {
-    for (const [i, segment] of program.schedule.segments.entries()) {
-      for (const tile of program.tiles[i]!) {
-        if (segment.inputs.length > 0) await pacer.submit(); // uploads overtake what is not yet submitted
-        for (const port of segment.inputs) upload(machinery, segment, tile, port, image);
-        for (const command of tile.commands) if (pacer.dispatch(command)) await pacer.submit();
-        for (const port of segment.outputs) await download(machinery, segment, tile, port, result);
+    for (const part of program.schedule.parts) {
+      for (const [i, segment] of program.schedule.segments.entries()) {
+        for (const tile of program.tiles[i]!) {
+          if (segment.inputs.length > 0) await pacer.submit(); // uploads overtake what is not yet submitted
+          for (const port of segment.inputs) upload(machinery, { segment, part, tile, port }, image);
+          for (const command of tile.commands) if (pacer.dispatch(command)) await pacer.submit();
+          for (const port of segment.outputs)
+            await download(machinery, { segment, part, tile, port }, result);
+        }
       }
     }
     await pacer.drain();
@@ -45,15 +48,21 @@ export async function runProgram(
   }
 }
 
+/** A port's tensor for one tile of one part of the image. */
+interface Place {
+  readonly segment: Segment;
+  readonly part: Part;
+  readonly tile: Tile;
+  readonly port: Port;
+}
+
 function upload(
   { device, facts, program }: Machinery,
-  segment: Segment,
-  tile: Tile,
-  port: Port,
+  { segment, part, tile, port }: Place,
   image: PlanarImage,
 ): void {
-  const { buffer, stride, scale } = placeOf(facts, program, segment, port);
-  const region = regionOf(tile, scale, 'from', 'to');
+  const { buffer, stride, scale } = tensorOf(facts, program, segment, port);
+  const region = regionOf(part, tile, scale, 'from', 'to');
   const rowBytes = 4 * stride * (region.right - region.left);
   for (const { top, bottom } of pieces(region, rowBytes)) {
     const values = interleave(image, port.channels, { ...region, top, bottom }, stride);
@@ -63,20 +72,18 @@ function upload(
 
 async function download(
   { facts, program, readback }: Machinery,
-  segment: Segment,
-  tile: Tile,
-  port: Port,
+  { segment, part, tile, port }: Place,
   result: PlanarImage,
 ): Promise<void> {
-  const { buffer, stride, scale } = placeOf(facts, program, segment, port);
-  const whole = regionOf(tile, scale, 'from', 'to');
-  const core = regionOf(tile, scale, 'start', 'end');
-  const columns = whole.right - whole.left;
+  const { buffer, stride, scale } = tensorOf(facts, program, segment, port);
+  const computed = regionOf(part, tile, scale, 'from', 'to');
+  const valid = intersect(regionOf(part, tile, scale, 'start', 'end'), coreOf(part, scale));
+  const columns = computed.right - computed.left;
   const rowBytes = 4 * stride * columns;
-  for (const { top, bottom } of pieces(core, rowBytes)) {
-    const layout = { columns, stride, skip: core.left - whole.left };
-    await readback.read(buffer, (top - whole.top) * rowBytes, (bottom - top) * rowBytes, (values) =>
-      deinterleave(values, layout, result, { ...core, top, bottom }),
+  for (const { top, bottom } of pieces(valid, rowBytes)) {
+    const layout = { columns, stride, skip: valid.left - computed.left };
+    await readback.read(buffer, (top - computed.top) * rowBytes, (bottom - top) * rowBytes, (values) =>
+      deinterleave(values, layout, result, { ...valid, top, bottom }),
     );
   }
 }
@@ -85,7 +92,7 @@ async function download(
 export function largestPiece(facts: Facts, program: Program): number {
   const sizes = program.schedule.segments.flatMap((segment) =>
     segment.outputs.map((port) => {
-      const { stride, scale } = placeOf(facts, program, segment, port);
+      const { stride, scale } = tensorOf(facts, program, segment, port);
       const rowBytes = 4 * stride * pixels(segment.largest.width, scale);
       return Math.min(pixels(segment.largest.height, scale), rowsOfPiece(rowBytes)) * rowBytes;
     }),
@@ -93,24 +100,37 @@ export function largestPiece(facts: Facts, program: Program): number {
   return Math.max(...sizes);
 }
 
-function placeOf({ plan, scales }: Facts, program: Program, segment: Segment, { name, buffer }: Port) {
+function tensorOf({ plan, scales }: Facts, program: Program, segment: Segment, { name, buffer }: Port) {
   const scale = scales[buffer] ?? internal(`port ${name} is no image`);
   return { buffer: program.slots[segment.slots.get(buffer)!]!, stride: plan.buffers[buffer]!.stride, scale };
 }
 
-type Edge = Exclude<keyof Extent, number>;
-
-function regionOf(
-  { rows, columns }: Tile,
-  scale: { mul: number; div: number },
-  first: Edge,
-  last: Edge,
-): Region {
+/** The pixels of the whole image's tensor that a tile of a part covers, with its halo or without. */
+function regionOf(part: Part, tile: Tile, scale: Scale, first: 'from' | 'start', last: 'to' | 'end'): Region {
   return {
-    top: pixels(rows[first], scale),
-    bottom: pixels(rows[last], scale),
-    left: pixels(columns[first], scale),
-    right: pixels(columns[last], scale),
+    top: pixels(part.rows.from + tile.rows[first], scale),
+    bottom: pixels(part.rows.from + tile.rows[last], scale),
+    left: pixels(part.columns.from + tile.columns[first], scale),
+    right: pixels(part.columns.from + tile.columns[last], scale),
+  };
+}
+
+/** The pixels that a part is responsible for. */
+function coreOf({ rows, columns }: Part, scale: Scale): Region {
+  return {
+    top: pixels(rows.start, scale),
+    bottom: pixels(rows.end, scale),
+    left: pixels(columns.start, scale),
+    right: pixels(columns.end, scale),
+  };
+}
+
+function intersect(a: Region, b: Region): Region {
+  return {
+    top: Math.max(a.top, b.top),
+    bottom: Math.min(a.bottom, b.bottom),
+    left: Math.max(a.left, b.left),
+    right: Math.min(a.right, b.right),
   };
 }
 

@@ -70,8 +70,20 @@ export interface Memory {
   readonly largestBinding: number;
 }
 
+/** A rectangle of tiles or parts: one extent along each axis. */
+export interface Part {
+  readonly rows: Extent;
+  readonly columns: Extent;
+}
+
 export interface Schedule {
   /** Of the input, padded to the plan's alignment. */
+  readonly image: Size;
+  /**
+   * What is run at a time, as if it were an image of `size`: the whole image, or where even its stashes do not fit,
+   * overlapping parts of it.
+   */
+  readonly parts: readonly Part[];
   readonly size: Size;
   readonly segments: readonly Segment[];
   readonly stashes: readonly Stash[];
@@ -157,6 +169,8 @@ export function buildSchedule(
   }));
   const constants = plan.constants.map(constantBytes);
   return {
+    image: size,
+    parts: [{ rows: whole(size.height), columns: whole(size.width) }],
     size,
     segments,
     stashes: stashes.map(({ operand }, i) => ({
@@ -209,6 +223,10 @@ export function splitAxis(size: number, tile: number, halo: number): Extent[] {
     extents.push({ start, end, from: Math.max(0, start - halo), to: Math.min(size, end + halo) });
   }
   return extents;
+}
+
+function whole(size: number): Extent {
+  return { start: 0, end: size, from: 0, to: size };
 }
 
 function longest(extents: readonly Extent[]): number {

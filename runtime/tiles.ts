@@ -4,16 +4,18 @@
 
 import { fail } from '../diagnostics.js';
 import { printBytes } from './gpu.js';
-import { BackwardWalk, type Facts } from './halo.js';
+import { BackwardWalk, type Facts, walkRange } from './halo.js';
 import { roundUp } from './kernels/kernel.js';
 import { constantBytes } from './memory.js';
 import {
   axisGroups,
   buildSchedule,
   type Choice,
+  type Extent,
   type Schedule,
   type Size,
   sizesOf,
+  splitAxis,
   sum,
 } from './schedule.js';
 
@@ -28,14 +30,82 @@ export interface Limits {
 /** What moving a byte to or from a stash costs, in multiply-accumulates. */
 const COST_PER_BYTE = 16;
 /** The search estimates memory; where the exact sum is larger, it tries again with this much of the room. */
-const SLACKS = [1, 0.85, 0.7, 0.5, 0.3, 0.15, 0.05];
+const SLACKS = [1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1];
 
 /** `tile`: side of the tiles in pixels of the input, without their halo; by default as large as fits. */
 export function planTiles(facts: Facts, image: Size, limits: Limits, tile?: number): Schedule {
   const { plan } = facts;
-  const size = { height: roundUp(image.height, plan.align), width: roundUp(image.width, plan.align) };
-  const schedule = findSchedule(facts, size, limits, tile && roundUp(tile, plan.align));
-  return schedule ?? failSize(facts, size, limits, tile);
+  const size = roundSize(image, plan.align);
+  const side = tile && roundUp(tile, plan.align);
+  const whole = findSchedule(facts, size, limits, side);
+  if (whole && (tile || overhead(whole) < GOOD_ENOUGH)) return whole;
+  const parts = findParts(facts, size, limits, side);
+  const found = [whole, parts].filter((schedule) => schedule !== undefined);
+  return cheapest(found) ?? failSize(facts, size, limits, tile);
+}
+
+/** Recomputed pixels that are not worth a further search, as a factor on the arithmetic. */
+const GOOD_ENOUGH = 1.5;
+
+function overhead({ macs, plainMacs }: Schedule): number {
+  return macs / plainMacs;
+}
+
+function cheapest(schedules: readonly Schedule[]): Schedule | undefined {
+  return schedules.reduce<Schedule | undefined>((a, b) => (a && a.macs <= b.macs ? a : b), undefined);
+}
+
+/** The size that an image is padded to. */
+export function roundSize({ width, height }: Size, align: number): Size {
+  return { width: roundUp(width, align), height: roundUp(height, align) };
+}
+
+/** Every further try has this share of the pixels of the one before. */
+const SHRINK = 0.6;
+
+/** Overlapping parts of the image, for images whose stashes do not fit: large ones, but with room for large tiles. */
+function findParts(facts: Facts, size: Size, limits: Limits, tile?: number): Schedule | undefined {
+  const { align, steps } = facts.plan;
+  const halo = roundUp(walkRange(facts, 0, steps.length).halo, align);
+  let best: Schedule | undefined;
+  for (let area = SHRINK * size.width * size.height; area >= (2 * halo + align) ** 2; area *= SHRINK) {
+    const side = Math.sqrt(area);
+    const columns = partsOf(size.width, Math.max(side, area / size.height), halo, align);
+    const rows = partsOf(size.height, Math.max(side, area / size.width), halo, align);
+    const schedule = findSchedule(facts, { width: columns.span, height: rows.span }, limits, tile);
+    if (!schedule) continue;
+    const parts = rows.extents.flatMap((row) =>
+      columns.extents.map((column) => ({ rows: row, columns: column })),
+    );
+    const share = (columns.span * rows.span) / (size.width * size.height);
+    const next = {
+      ...schedule,
+      image: size,
+      parts,
+      macs: schedule.macs * parts.length,
+      plainMacs: schedule.plainMacs / share,
+    };
+    if (best && best.macs <= next.macs) return best;
+    best = next;
+  }
+  return best;
+}
+
+/** As few windows of one size, at most `longest`, as cover an axis with halos; at its ends they reach further inside. */
+function partsOf(
+  size: number,
+  longest: number,
+  halo: number,
+  align: number,
+): { span: number; extents: Extent[] } {
+  const count = size <= longest ? 1 : Math.ceil(size / (Math.floor((longest - 2 * halo) / align) * align));
+  const core = roundUp(Math.ceil(size / count), align);
+  const span = Math.min(size, core + 2 * halo);
+  const extents = splitAxis(size, core, halo).map(({ start, end }): Extent => {
+    const from = Math.min(Math.max(0, start - halo), size - span);
+    return { start, end, from, to: from + span };
+  });
+  return { span, extents };
 }
 
 function findSchedule(facts: Facts, size: Size, limits: Limits, tile?: number): Schedule | undefined {
@@ -50,7 +120,8 @@ function findSchedule(facts: Facts, size: Size, limits: Limits, tile?: number): 
   const search = new Search(facts, size, limits, tile);
   for (const slack of SLACKS) {
     const choices = search.cheapest(slack);
-    const schedule = choices && build(choices);
+    if (!choices) return undefined;
+    const schedule = build(choices);
     if (schedule) return schedule;
   }
   return undefined;

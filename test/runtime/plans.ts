@@ -1,6 +1,7 @@
 // Small hand-written plans for the runtime's tests, with their own WGSL: no compiler and no kernel family involved.
 
 import { mulDim, sym } from '../../runtime/dims.js';
+import type { PlanarImage } from '../../runtime/image.js';
 import {
   type Operand,
   PLAN_VERSION,
@@ -129,6 +130,21 @@ export function toyPlan(): Plan {
   ]);
 }
 
+/** A chain of 12 thin convs and a wide tail at x2: little to carry over the cut between them, much to hold after it. */
+export function tailPlan(): Plan {
+  const buffers = [
+    tensor('x', 4),
+    ...Array.from({ length: 12 }, (_, i) => tensor(`t${i}`, 8)),
+    tensor('wide', 32, 2),
+    tensor('y', 4, 2),
+  ];
+  return planOf(buffers, [
+    ...Array.from({ length: 12 }, (_, i) => ({ x: of(i, i === 0 ? 3 : 8), y: of(i + 1, 8) })),
+    { x: of(12, 8), y: of(13, 32), up: 2 },
+    { x: of(13, 32), y: of(14, 3) },
+  ]);
+}
+
 /** The steps of ESRGAN with `blocks` RRDBs, for planning: its kernels could not add the skips. */
 export function esrganPlan(blocks: number): Plan {
   const buffers = [tensor('x', 4)];
@@ -197,6 +213,41 @@ export function toyWeights(plan: Plan): Map<string, Float32Array> {
       return [name, Float32Array.from({ length: size }, () => random() / Math.sqrt(3 * inputs))];
     }),
   );
+}
+
+export function photo(width: number, height: number): PlanarImage {
+  const data = Float32Array.from({ length: 3 * width * height }, (_, i) => Math.sin(i * 12.9898) / 2 + 0.5);
+  return { width, height, data };
+}
+
+/** What a plan of `planOf` computes, in plain loops in f64. */
+export function reference({ width, height, data }: PlanarImage, plan: Plan): Float32Array {
+  const weights = toyWeights(plan);
+  const planes = plan.buffers.map((): Float64Array[] => []);
+  for (let c = 0; c < 3; c++)
+    planes[0]![c] = Float64Array.from(data.slice(c * width * height, (c + 1) * width * height));
+  const scales = plan.buffers.map(({ dims: [, h] }) => (typeof h === 'number' ? 1 : h.mul));
+  for (const [index, { reads, writes }] of plan.steps.entries()) {
+    const [x] = reads;
+    const [w, h] = [width * scales[writes.buffer]!, height * scales[writes.buffer]!];
+    const up = scales[writes.buffer]! / scales[x!.buffer]!;
+    const weight = weights.get(`w${index}`)!;
+    for (let o = 0; o < writes.channels; o++) {
+      planes[writes.buffer]![writes.offset + o] = Float64Array.from({ length: w * h }, (_, at) => {
+        let sum = 0;
+        for (let k = 0; k < x!.channels * 9; k++) {
+          const [i, t] = [Math.floor(k / 9), k % 9];
+          const [px, py] = [(at % w) + (t % 3) - 1, Math.floor(at / w) + Math.floor(t / 3) - 1];
+          if (py < 0 || px < 0 || py >= h || px >= w) continue;
+          const pixel = Math.floor(py / up) * (w / up) + Math.floor(px / up);
+          sum += planes[x!.buffer]![x!.offset + i]![pixel]! * weight[o * x!.channels * 9 + k]!;
+        }
+        return Math.max(sum, 0.1 * sum);
+      });
+    }
+  }
+  const { buffer, channels } = plan.outputs[0]!;
+  return Float32Array.from(planes[buffer]!.slice(0, channels).flatMap((plane) => [...plane]));
 }
 
 function ceil4(channels: number): number {
