@@ -35,7 +35,7 @@ function failIo(path: string, doing: 'read' | 'written', error: unknown): never 
 }
 
 export async function readBytes(path: string): Promise<Uint8Array> {
-  const found = await statOf(path).catch((error) => failIo(path, 'read', error));
+  const found = await statOf(path);
   if (found?.isCharacterDevice() || found?.isBlockDevice()) {
     fail(`${path}: cannot be read: it is a device`, { help: 'pass a file' });
   }
@@ -62,7 +62,7 @@ export async function statOf(path: string): Promise<Stats | undefined> {
     if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) {
       return undefined;
     }
-    throw error;
+    return failIo(path, 'read', error);
   }
 }
 

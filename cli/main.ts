@@ -13,7 +13,7 @@ const interrupt = new AbortController();
 let received: NodeJS.Signals | undefined;
 const exitCode = (signal: NodeJS.Signals): number => 128 + constants.signals[signal];
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
     if (received) process.exit(exitCode(signal));
     received = signal;

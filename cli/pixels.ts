@@ -22,13 +22,13 @@ export interface Decoded extends ColourAndAlpha {
   readonly like: Image;
 }
 
-/** The sides that the formats can express. */
+/** The sides that the formats, or their encoders, can express. */
 const MAX_SIDE: Readonly<Record<ImageFormat, number>> = {
   png: 2 ** 31 - 1,
   tiff: 2 ** 32 - 1,
-  jpeg: 65535,
+  jpeg: 65500,
   webp: 16383,
-  avif: 65536,
+  avif: 16384,
 };
 
 /** Fails also when the result could not be written, before anything is computed. */

@@ -12,8 +12,7 @@ import { fmtCommand } from './commands/fmt.js';
 import { inspectCommand } from './commands/inspect.js';
 import { runCommand } from './commands/run.js';
 import { showCommand } from './commands/show.js';
-import type { Io } from './io.js';
-import { write } from './io.js';
+import { type Io, write } from './io.js';
 import { packageVersion } from './package.js';
 
 const COMMANDS: readonly ((io: Io) => Command)[] = [
