@@ -241,15 +241,24 @@ function buildStep(node: Node, into: Operand, { types, target, buffers, constant
     name: `${node.ref} ${call.name}`,
     ...(node.loc && { loc: node.loc }),
     kernel: kernels.index(call),
-    reads: node.inputs
-      .filter((ref) => !constants.has(ref))
-      .map((ref, i) => ({ ...buffers.operand(ref), reach: i === 0 ? reach : POINTWISE_REACH })),
+    reads: [
+      ...node.inputs
+        .filter((ref) => !constants.has(ref))
+        .map((ref, i) => ({ ...buffers.operand(ref), reach: i === 0 ? reach : POINTWISE_REACH })),
+      ...completed(into),
+    ],
     writes: into,
     bindings,
     uniforms: call.uniforms,
     workgroups: call.workgroups,
     macs: op.macs(inputTypes, node.attrs) * into.channels,
   };
+}
+
+/** A copy into an unaligned range adds to four channels that an earlier one began: those must live until then. */
+function completed({ buffer, offset }: Operand): Step['reads'] {
+  const begun = offset % 4;
+  return begun === 0 ? [] : [{ buffer, offset: offset - begun, channels: begun, reach: POINTWISE_REACH }];
 }
 
 /** One value per channel; a phased conv may have one per channel and phase. */

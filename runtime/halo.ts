@@ -195,7 +195,7 @@ function buffersOf({ reads, writes, bindings }: Step): number[] {
 
 /** The quads of an operand, `[from, to)`. */
 export function quadsOf({ offset, channels }: Operand): readonly [from: number, to: number] {
-  return [offset / 4, Math.ceil((offset + channels) / 4)];
+  return [Math.floor(offset / 4), Math.ceil((offset + channels) / 4)];
 }
 
 /** The maximal runs of quads that satisfy `test`, as operands. */

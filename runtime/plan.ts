@@ -2,8 +2,8 @@
 // runtime executes it for any image size, whole or in tiles, without seeing a graph.
 //
 // Tensors are channels-last: `[n][h][w][stride]`. An operand is a channel range of a buffer, so a concat is a
-// buffer whose ranges are written by different steps (a dense block costs no copy). Offsets and strides are
-// multiples of 4; a step that writes `channels` also writes zeros up to the next multiple of 4.
+// buffer whose ranges are written by different steps (a dense block costs no copy). Strides are multiples of 4, and so
+// are offsets except of copies; a step that writes `channels` also writes zeros up to the next multiple of 4.
 
 import type { Loc } from '../diagnostics.js';
 import type { Dim } from './dims.js';

@@ -1,13 +1,12 @@
 // What `src check` does, on the networks that ship, made small: every kernel against the CPU reference, fused against
 // unfused, tiled against untiled. And that it would notice a wrong kernel.
 
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { lower } from '../../compiler/lower.js';
 import { selfCheck } from '../../compiler/selfcheck.js';
 import { load } from '../../dsl/index.js';
 import { targetOf } from '../../runtime/device.js';
-import { type NodeDevice, openDevice } from '../../runtime/node.js';
-import { missingDevice } from '../device.js';
+import { describeOnDevice } from '../on-device.js';
 import { graphSource } from '../shared.js';
 
 const NETWORKS = [
@@ -19,13 +18,7 @@ const NETWORKS = [
   ['msrresnet.sr', { blocks: 1, features: 6 }],
 ] as const;
 
-describe.skipIf(missingDevice)('on a device', () => {
-  let device: NodeDevice;
-  beforeAll(async () => {
-    device = await openDevice();
-  });
-  afterAll(() => device.close());
-
+describeOnDevice('on a device', (device) => {
   describe.each(NETWORKS)('%s', (file, set) => {
     test.each(['f32', 'f16'] as const)('%s', async (precision) => {
       const { networks } = load(graphSource(file), { set });

@@ -1,10 +1,10 @@
 // Published networks with published weights against the outputs of a PyTorch implementation: f32 within 1e-4 at every
 // value, f16 at least 50 dB.
 
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { readSafetensors } from '../../formats/safetensors.js';
 import { compile, open } from '../../index.js';
-import { type NodeDevice, openDevice } from '../../runtime/node.js';
+import { describeOnDevice } from '../on-device.js';
 import { graphSource, missingShared, sharedBytes, sharedWeights } from '../shared.js';
 
 const NETWORKS = [
@@ -14,14 +14,8 @@ const NETWORKS = [
   { golden: 'compact-animevideov3', file: 'compact.sr', weights: 'realesr-animevideov3-x4.param' },
 ];
 
-describe.skipIf(missingShared)('published networks', () => {
-  let device: NodeDevice;
-  beforeAll(async () => {
-    device = await openDevice();
-  });
-  afterAll(() => device.close());
-
-  describe.each(NETWORKS)('$golden', ({ golden, file, set, weights }) => {
+describeOnDevice('published networks', (device) => {
+  describe.skipIf(missingShared).each(NETWORKS)('$golden', ({ golden, file, set, weights }) => {
     test.each(['chelsea_64x64', 'astronaut_79x53'])('%s', async (image) => {
       const { tensors } = readSafetensors(image, sharedBytes(`golden/${golden}__${image}.safetensors`));
       const input = tensors.get('input')!;
