@@ -87,10 +87,13 @@ export interface OpenOptions {
  * gives planar RGB, not clamped. Throws `UserError` when the weights are another network's.
  */
 export function open(device: GPUDevice, compiled: Compiled, options: OpenOptions): Promise<Executor> {
+  return openPlan(device, planFor(compiled, targetFor(device, options.precision)), options);
+}
+
+/** What the compiler must know of a device. */
+export function targetFor(device: GPUDevice, precision: DType = 'f32'): Target {
   const { software, subgroupSize } = targetOf(device);
-  const { precision = 'f32' } = options;
-  const target = { precision, software, ...(subgroupSize !== undefined && { subgroupSize }) };
-  return openPlan(device, planFor(compiled, target), options);
+  return { precision, software, ...(subgroupSize !== undefined && { subgroupSize }) };
 }
 
 /** The same for a plan, such as `src compile -o` writes: needs the runtime only. */

@@ -6,7 +6,7 @@ import { interpret } from '../compiler/interpret.js';
 import { randomSource } from '../compiler/random.js';
 import { sizeOf, tensor } from '../compiler/tensor.js';
 import type { WeightFile } from '../formats/weights.js';
-import { compile, open, openPlan, type Plan, planFor } from '../index.js';
+import { compile, open, openPlan, type Plan, planFor, targetFor } from '../index.js';
 import { describeOnDevice } from './on-device.js';
 
 const NETWORK = compile(`
@@ -60,9 +60,9 @@ describeOnDevice('on a device', (device) => {
   });
 
   test('a plan through JSON runs without the compiler, to the same bits', async () => {
-    const plan: Plan = JSON.parse(JSON.stringify(planFor(NETWORK)));
+    const plan = planFor(NETWORK, targetFor(device.gpu));
     const results = [];
-    for (const source of [planFor(NETWORK), plan]) {
+    for (const source of [plan, JSON.parse(JSON.stringify(plan)) as Plan]) {
       const upscaler = await openPlan(device.gpu, source, { weights });
       results.push((await upscaler.run(image)).data);
       await upscaler.close();

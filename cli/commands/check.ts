@@ -4,8 +4,7 @@
 import { Command } from 'commander';
 import { type Finding, selfCheck } from '../../compiler/selfcheck.js';
 import { fail } from '../../diagnostics.js';
-import { compile } from '../../index.js';
-import { targetOf } from '../../runtime/device.js';
+import { compile, targetFor } from '../../index.js';
 import { openDevice } from '../../runtime/node.js';
 import { type Io, write } from '../io.js';
 import { precisionOption, type Settings, setOption } from '../options.js';
@@ -35,8 +34,7 @@ export function checkCommand(io: Io): Command {
       const device = await openDevice({ device: wanted });
       try {
         await write(io.stderr, `${device.summary}\n`);
-        const { software, subgroupSize } = targetOf(device.gpu);
-        const target = { precision, software, ...(subgroupSize !== undefined && { subgroupSize }) };
+        const target = targetFor(device.gpu, precision);
         const wrong: Finding[] = [];
         for await (const finding of selfCheck(device.gpu, compiled.network.graph, target)) {
           io.signal.throwIfAborted();

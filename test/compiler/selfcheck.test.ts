@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { lower } from '../../compiler/lower.js';
 import { selfCheck } from '../../compiler/selfcheck.js';
 import { load } from '../../dsl/index.js';
-import { targetOf } from '../../runtime/device.js';
+import { targetFor } from '../../index.js';
 import { describeOnDevice } from '../on-device.js';
 import { graphSource } from '../shared.js';
 
@@ -23,8 +23,7 @@ describeOnDevice('on a device', (device) => {
     test.each(['f32', 'f16'] as const)('%s', async (precision) => {
       const { networks } = load(graphSource(file), { set });
       for (const { graph, role } of networks.filter(({ role }) => role === 'generator')) {
-        const { software, subgroupSize } = targetOf(device.gpu);
-        const target = { precision, software, ...(subgroupSize !== undefined && { subgroupSize }) };
+        const target = targetFor(device.gpu, precision);
         const kernels = lower(graph, target).plan.kernels.length;
         let findings = 0;
         for await (const { what, error, tolerance } of selfCheck(device.gpu, graph, target)) {
