@@ -33,14 +33,17 @@ export function applyConstantOp(op: string, args: readonly Values[], attrs: Attr
 
 /** The value of `expr`, rounded to f32 once at the end. */
 export function evaluateConstant(expr: ConstantExpr, weights: Weights): Float32Array {
-  return Float32Array.from(evaluate(expr, weights).data);
+  return 'param' in expr ? tensorNamed(expr.param, weights) : new Float32Array(evaluate(expr, weights).data);
+}
+
+function tensorNamed(name: string, weights: Weights): Float32Array {
+  return weights.get(name) ?? internal(`parameter "${name}" is not in the plan's table`);
 }
 
 function evaluate(expr: ConstantExpr, weights: Weights): Values {
   if ('values' in expr) return { shape: expr.shape, data: Float64Array.from(expr.values) };
   if ('param' in expr) {
-    const data = weights.get(expr.param) ?? internal(`parameter "${expr.param}" is not in the plan's table`);
-    return { shape: expr.shape, data: Float64Array.from(data) };
+    return { shape: expr.shape, data: new Float64Array(tensorNamed(expr.param, weights)) };
   }
   const args = expr.args.map((arg) => evaluate(arg, weights));
   const value = applyConstantOp(expr.op, args, expr.attrs);

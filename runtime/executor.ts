@@ -188,6 +188,7 @@ export class Network {
 function emptyResult({ plan, scales }: Facts, { width, height, data }: PlanarImage): PlanarImage {
   const [input] = plan.inputs;
   const [output] = plan.outputs;
+  if (width < 1 || height < 1) fail(`an image of ${width}x${height} has no pixels`);
   const channels = data.length / (width * height);
   if (channels !== input!.channels) {
     fail(`the image has ${channels} channels, ${plan.name} takes ${input!.channels}`, {

@@ -2,6 +2,7 @@
 // machines without a driver, and closes so that the process can end. Nothing outside cli/ and the node*.ts files
 // imports `webgpu` or `node:*`.
 
+import { totalmem } from 'node:os';
 import { fail } from '../diagnostics.js';
 import { type Description, describe, requestDevice } from './device.js';
 import { softwareAdvice } from './node-advice.js';
@@ -17,6 +18,8 @@ import {
 export interface NodeDevice {
   readonly gpu: GPUDevice;
   readonly description: Description;
+  /** Bytes that networks should use at most. */
+  readonly memory: number;
   /** One line: what was chosen, and how to get a faster one. */
   readonly summary: string;
   /** Waits for the device's work and frees it. */
@@ -38,6 +41,7 @@ export async function openDevice({ device: wanted = 'auto' }: DeviceOptions = {}
   return {
     gpu,
     description,
+    memory: description.kind === 'software' ? hostMemory() / 2 : GPU_MEMORY,
     summary: summarize(description, driver),
     async close() {
       await gpu.queue.onSubmittedWorkDone(); // a driver that still works when the process ends crashes it
@@ -45,6 +49,14 @@ export async function openDevice({ device: wanted = 'auto' }: DeviceOptions = {}
       instances.delete(instance);
     },
   };
+}
+
+/** WebGPU does not say how much a GPU has; the executor asks for less where this is too much. */
+const GPU_MEMORY = 2 ** 32;
+
+/** Of the machine, or of the container. */
+function hostMemory(): number {
+  return Math.min(totalmem(), process.constrainedMemory() || Infinity);
 }
 
 interface Found {
@@ -72,7 +84,7 @@ async function findAdapter(wanted: string): Promise<Found> {
     });
   }
   return fail(`no device "${wanted}"`, {
-    notes: [`there is ${[...others].join(', ')}`],
+    ...(others.size > 0 && { notes: [`there is ${[...others].join(', ')}`] }),
     help: 'use --device auto',
   });
 }
