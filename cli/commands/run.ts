@@ -159,7 +159,7 @@ async function upscale(
   const openNetwork = async (): Promise<Opened> => {
     device = await openDevice({ device: wanted });
     const tiles = tile === 'auto' ? {} : { tile };
-    const network = await open(device.gpu, compiled, { weights, precision, ...tiles });
+    const network = await open(device.gpu, compiled, { weights, precision, memory: device.memory, ...tiles });
     const { name, kind } = device.description;
     report({
       event: 'ready',
