@@ -1,6 +1,6 @@
 // The convolution for GPUs: each invocation keeps a tile of pixels by output channels in registers and walks over taps
-// and groups of 4 input channels. The taps of a kernel row are unrolled by text, so that an input element is loaded
-// once for the row and a weight once for the tile; the caches do what workgroup memory would.
+// and groups of 4 input channels. Up to 4 taps of a kernel row are unrolled by text, so that an input element is loaded
+// once for them and a weight once for the tile; the caches do what workgroup memory would.
 
 import type { Conv2dSpec, ConvTile } from './conv2d.js';
 import { convName, convUniforms, inputColumns, inputRows, placeTile, tilePixels } from './conv2d_frame.js';
@@ -11,8 +11,6 @@ import { assemble, elementIndex, groupsOf, load, range, reads, stepUses, writes 
 /** 64 sums in registers, 7 multiply-adds for each float loaded. */
 const DEFAULT_TILE: ConvTile = { width: 4, height: 2, groups: 2 };
 const WORKGROUP = 8;
-/** The taps of wider rows are not unrolled, to bound text and compile time. */
-const MAX_UNROLLED = 4;
 
 export function conv2dDirect(spec: Conv2dSpec): KernelCall {
   const { x, y, weight, kernel, stride, phases, epilogue } = spec;
@@ -20,7 +18,7 @@ export function conv2dDirect(spec: Conv2dSpec): KernelCall {
   const preferred = spec.tile ?? DEFAULT_TILE;
   const tile = outputGroups % preferred.groups === 0 ? preferred : { ...preferred, groups: 1 };
   const splits = outputGroups / tile.groups;
-  const unrolled = kernel[1] <= MAX_UNROLLED ? kernel[1] : 1;
+  const unrolled = [4, 3, 2, 1].find((taps) => kernel[1] % taps === 0) as number;
   const columns = [...new Set(range(tile.width).flatMap((c) => range(unrolled).map((k) => c * stride + k)))];
   const side = Math.sqrt(phases);
   const body = [
@@ -36,12 +34,12 @@ export function conv2dDirect(spec: Conv2dSpec): KernelCall {
     ...tilePixels(tile).flatMap(({ r, c }) =>
       range(tile.groups).map((g) => `var sum_${r}_${c}_${g} = Value();`),
     ),
-    `for (var ky = 0; ky < ${kernel[0]}; ky++) {`,
+    'for (var ky = 0; ky < i32(u.kernel_h); ky++) {',
     ...inputRows(tile, stride),
-    `for (var kx = 0; kx < ${kernel[1]}; kx += ${unrolled}) {`,
+    `for (var kx = 0; kx < i32(u.kernel_w); kx += ${unrolled}) {`,
     ...inputColumns(columns),
     `let tap = phase * ${kernel[0] * kernel[1]}u + u32(ky * ${kernel[1]} + kx);`,
-    `for (var i = 0u; i < ${groupsOf(x.channels)}u; i++) {`,
+    'for (var i = 0u; i < u.blocks; i++) {',
     ...loadInputs(spec, tile, columns),
     ...range(unrolled).flatMap((k) => multiplyTap(spec, tile, k)),
     '} } }',
@@ -56,7 +54,7 @@ export function conv2dDirect(spec: Conv2dSpec): KernelCall {
   ];
   return assemble({
     name: convName(spec, 'direct'),
-    uniforms: convUniforms(spec),
+    uniforms: convUniforms(spec, groupsOf(x.channels)),
     uses: [reads(x), writes(y), reads(weight), ...stepUses(epilogue)],
     width: 4,
     body,

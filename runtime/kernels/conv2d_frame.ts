@@ -8,8 +8,13 @@ export function convName({ kernel, x, y, phases }: Conv2dSpec, variant: string):
   return `conv${kernel.join('x')}_${x.channels}_${y.channels}${phases > 1 ? `_p${phases}` : ''}_${variant}`;
 }
 
-export function convUniforms({ x, y }: Conv2dSpec): Record<string, Dim> {
-  return { x_h: x.dims[1], x_w: x.dims[2], y_h: y.dims[1], y_w: y.dims[2] };
+/**
+ * Sizes, and the trip counts of the loops over taps and blocks of input channels: as constants they would tempt drivers
+ * to unroll a kernel of a thousand multiply-adds ninefold, and then to compile it for many seconds.
+ */
+export function convUniforms({ x, y, kernel }: Conv2dSpec, blocks: number): Record<string, Dim> {
+  const trips = { kernel_h: kernel[0], kernel_w: kernel[1], blocks };
+  return { x_h: x.dims[1], x_w: x.dims[2], y_h: y.dims[1], y_w: y.dims[2], ...trips };
 }
 
 /**

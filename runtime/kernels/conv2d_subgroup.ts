@@ -33,12 +33,12 @@ export function conv2dSubgroup(spec: Conv2dSpec & { subgroupSize: number }): Ker
       `let output_${g} = min(channel_${g}, ${outputs - 1}u) * 4u;`,
     ]),
     ...sums.map((sum) => `var ${sum} = 0f;`),
-    `for (var ky = 0; ky < ${kernel[0]}; ky++) {`,
+    'for (var ky = 0; ky < i32(u.kernel_h); ky++) {',
     ...inputRows(tile, stride),
-    `for (var kx = 0; kx < ${kernel[1]}; kx++) {`,
+    'for (var kx = 0; kx < i32(u.kernel_w); kx++) {',
     ...inputColumns(range(tile.width).map((c) => c * stride)),
     `let tap = phase * ${kernel[0] * kernel[1]}u + u32(ky * ${kernel[1]} + kx);`,
-    `for (var i = 0u; i < ${inputs}u; i += ${block}u) {`,
+    `for (var i = 0u; i < u.blocks * ${block}u; i += ${block}u) {`,
     ...tilePixels(tile).flatMap(({ r, c }) => loadInput(spec, r, c, block)),
     ...range(block).flatMap((i) => loadWeights(spec, i, tile.groups)),
     // By rows, so that the sums being updated stay in SIMD registers.
@@ -67,7 +67,7 @@ export function conv2dSubgroup(spec: Conv2dSpec & { subgroupSize: number }): Ker
   ];
   return assemble({
     name: convName(spec, 'subgroup'),
-    uniforms: convUniforms(spec),
+    uniforms: convUniforms(spec, inputs / block),
     uses: [reads(x, 1), writes(y, 1), reads(weight, 1), ...stepUses(epilogue, 1)],
     width: 1,
     subgroupSize: lanes,
