@@ -21,15 +21,15 @@ export function putFunction(y: View, steps: readonly PointwiseStep[], width: Wid
     'fn put(pixel: u32, group: u32, phase: u32, value: Value) {',
     'var v = value;',
     ...applySteps(steps, at),
-    ...zeroPadding(y.channels, width),
+    ...zeroPadding(y, width),
     store(y, width, elementIndex(y, width, 'pixel', 'group'), 'v'),
     '}',
   ];
 }
 
 /** Pointwise steps may turn the zeros of the channel padding into something else; consumers rely on zeros. */
-function zeroPadding(channels: number, width: Width): string[] {
-  if (channels % 4 === 0) return [];
+function zeroPadding({ channels, offset }: View, width: Width): string[] {
+  if ((offset + channels) % 4 === 0) return [];
   if (width === 1) return [`v = select(v, 0, group >= ${channels}u);`];
   const kept = [0, 1, 2, 3].map((lane) => lane < channels % 4).join(', ');
   return [`if (group == ${groupsOf(channels) - 1}u) { v = select(Value(), v, vec4<bool>(${kept})); }`];
