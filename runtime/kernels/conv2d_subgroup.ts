@@ -1,21 +1,22 @@
 // The convolution for software Vulkan, where the lanes of a subgroup are the lanes of a SIMD register: lane = output
 // channel. A block of input channels of a pixel is loaded by as many lanes with one load each and spread by
 // `subgroupBroadcast`, so a load of weights serves a whole tile of pixels. Elements are scalars, because what software
-// drivers make of a vec4 load costs more than four scalar loads.
+// drivers make of a vec4 load costs more than four scalar loads. Loads stand in loops, once in the text, because such a
+// driver compiles each into a branch per lane: unrolled, they take seconds to compile (64 loads: 4.0 s, in loops 0.9 s).
 
 import { gcd } from '../dims.js';
 import type { Conv2dSpec, ConvTile } from './conv2d.js';
-import { convName, convUniforms, inputColumns, inputRows, placeTile, tilePixels } from './conv2d_frame.js';
+import { convName, convUniforms, placeTile, tilePixels } from './conv2d_frame.js';
 import { putFunction } from './epilogue.js';
 import type { KernelCall } from './kernel.js';
 import { roundUp } from './kernel.js';
 import { assemble, elementIndex, load, range, reads, stepUses, writes } from './text.js';
 
-/** Large, because loads cost 20 times a multiply-add; unrolling taps as well gains little and compiles 3x longer. */
+/** Large, because loads cost 20 times a multiply-add. */
 const DEFAULT_TILE: ConvTile = { width: 8, height: 4, groups: 4 };
 
 export function conv2dSubgroup(spec: Conv2dSpec & { subgroupSize: number }): KernelCall {
-  const { x, y, weight, kernel, stride, phases, epilogue, subgroupSize: lanes } = spec;
+  const { x, y, weight, kernel, phases, epilogue, subgroupSize: lanes } = spec;
   const [inputs, outputs] = [roundUp(x.channels, 4), roundUp(y.channels, 4)];
   const preferred = spec.tile ?? DEFAULT_TILE;
   const tile = { ...preferred, groups: Math.min(preferred.groups, Math.ceil(outputs / lanes)) };
@@ -33,28 +34,27 @@ export function conv2dSubgroup(spec: Conv2dSpec & { subgroupSize: number }): Ker
       `let output_${g} = min(channel_${g}, ${outputs - 1}u) * 4u;`,
     ]),
     ...sums.map((sum) => `var ${sum} = 0f;`),
-    'for (var ky = 0; ky < i32(u.kernel_h); ky++) {',
-    ...inputRows(tile, stride),
-    'for (var kx = 0; kx < i32(u.kernel_w); kx++) {',
-    ...inputColumns(range(tile.width).map((c) => c * stride)),
+    `var inputs: array<f32, ${tile.width * tile.height}>;`,
+    `var weights: array<f32, ${block * tile.groups}>;`,
+    'for (var ky = 0; ky < i32(u.kernel_h); ky++) { for (var kx = 0; kx < i32(u.kernel_w); kx++) {',
     `let tap = phase * ${kernel[0] * kernel[1]}u + u32(ky * ${kernel[1]} + kx);`,
     `for (var i = 0u; i < u.blocks * ${block}u; i += ${block}u) {`,
-    ...tilePixels(tile).flatMap(({ r, c }) => loadInput(spec, r, c, block)),
-    ...range(block).flatMap((i) => loadWeights(spec, i, tile.groups)),
+    ...loadInputs(spec, tile, block),
+    ...loadWeights(spec, tile.groups),
     // By rows, so that the sums being updated stay in SIMD registers.
     ...range(tile.height).flatMap((r) =>
       range(block).flatMap((i) =>
         range(tile.width).flatMap((c) => [
-          `{ let x = subgroupBroadcast(x_${r}_${c}, ${i}u);`,
-          ...range(tile.groups).map((g) => `sum_${r}_${c}_${g} += x * w_${i}_${g};`),
+          `{ let x = subgroupBroadcast(inputs[${r * tile.width + c}], ${i}u);`,
+          ...range(tile.groups).map((g) => `sum_${r}_${c}_${g} += x * weights[${i * tile.groups + g}];`),
           '}',
         ]),
       ),
     ),
     '} } }',
-    // Stored in a loop: dynamic indices cost less than the text of an epilogue for each sum.
+    // Stored in a loop too: dynamic indices cost less than the text of an epilogue for each sum.
     `var sums = array<f32, ${sums.length}>(${sums.join(', ')});`,
-    `for (var k = 0u; k < ${tile.width * tile.height}u; k++) {`,
+    'for (var k = 0u; k < u.pixels; k++) {',
     `let r = row + k / ${tile.width}u; let c = column + k % ${tile.width}u;`,
     'if (r >= rows || c >= columns) { continue; }',
     `let pixel = (image * u.y_h + r * ${side}u + phase_y) * u.y_w + c * ${side}u + phase_x;`,
@@ -67,7 +67,7 @@ export function conv2dSubgroup(spec: Conv2dSpec & { subgroupSize: number }): Ker
   ];
   return assemble({
     name: convName(spec, 'subgroup'),
-    uniforms: convUniforms(spec, inputs / block),
+    uniforms: { ...convUniforms(spec, inputs / block), pixels: tile.width * tile.height, block },
     uses: [reads(x, 1), writes(y, 1), reads(weight, 1), ...stepUses(epilogue, 1)],
     width: 1,
     subgroupSize: lanes,
@@ -83,22 +83,27 @@ export function conv2dSubgroup(spec: Conv2dSpec & { subgroupSize: number }): Ker
   });
 }
 
-/** Lane l gets input channel i + l of a pixel (lanes beyond the block repeat it), 0 outside the image. */
-function loadInput({ x, stride }: Conv2dSpec, r: number, c: number, block: number): string[] {
-  const k = c * stride;
-  const index = elementIndex(x, 1, `start_${r} + column_${k}`, `i + lane % ${block}u`);
-  const inside = `in_${r}_${c}`;
+/** Lane l gets input channel i + l of each pixel (lanes beyond the block repeat it), 0 outside the image. */
+function loadInputs({ x, stride }: Conv2dSpec, tile: ConvTile, block: number): string[] {
+  const pixel = '(image * u.x_h + y) * u.x_w + x';
+  const index = elementIndex(x, 1, pixel, `i + lane % ${block}u`);
   return [
-    `let ${inside} = in_row_${r} && in_column_${k};`,
-    `let x_${r}_${c} = select(0f, ${load(x, 1, `select(0u, ${index}, ${inside})`)}, ${inside});`,
+    'for (var k = 0u; k < u.pixels; k++) {',
+    `let y = u32(top + ky) + k / ${tile.width}u * ${stride}u; let x = u32(left + kx) + k % ${tile.width}u * ${stride}u;`,
+    'let inside = y < u.x_h && x < u.x_w;',
+    `inputs[k] = select(0f, ${load(x, 1, `select(0u, ${index}, inside)`)}, inside);`,
+    '}',
   ];
 }
 
-/** Lane l gets the weights of its output channels for input channel i + `offset`. */
-function loadWeights({ x, y, weight }: Conv2dSpec, offset: number, groups: number): string[] {
-  const inputGroup = `tap * ${roundUp(x.channels, 4) / 4}u + (i + ${offset}u) / 4u`;
+/** Lane l gets, for each input channel of the block, the weights of its output channels. */
+function loadWeights({ x, y, weight }: Conv2dSpec, groups: number): string[] {
+  const [inputGroups, outputs] = [roundUp(x.channels, 4) / 4, roundUp(y.channels, 4)];
+  const row = `(tap * ${inputGroups}u + (i + k) / 4u) * ${4 * outputs}u + k % 4u`;
   return [
-    `let w_${offset} = (${inputGroup}) * ${roundUp(y.channels, 4) * 4}u + ${offset % 4}u;`,
-    ...range(groups).map((g) => `let w_${offset}_${g} = ${load(weight, 1, `w_${offset} + output_${g}`)};`),
+    'for (var k = 0u; k < u.block; k++) {',
+    `let row = ${row};`,
+    ...range(groups).map((g) => `weights[k * ${groups}u + ${g}u] = ${load(weight, 1, `row + output_${g}`)};`),
+    '}',
   ];
 }
