@@ -6,12 +6,30 @@ import { mulDim } from '../dims.js';
 import { putFunction } from './epilogue.js';
 import type { KernelCall, PointwiseStep, View } from './kernel.js';
 import { roundUp } from './kernel.js';
-import { assemble, elementIndex, literal, load, reads, stepUses, type Width, writes } from './text.js';
+import {
+  assemble,
+  elementIndex,
+  literal,
+  load,
+  reads,
+  stepUses,
+  type Use,
+  type Width,
+  writes,
+} from './text.js';
 
 export interface GatherSpec {
   readonly x: View;
   readonly y: View;
   readonly epilogue?: readonly PointwiseStep[];
+}
+
+interface GatherOptions {
+  /** Channels per element of `x` and of `y`. */
+  readonly xWidth?: Width;
+  readonly yWidth?: Width;
+  /** What else the lines read. */
+  readonly uses?: readonly Use[];
 }
 
 const WORKGROUP = { x: 64, y: 2 };
@@ -25,8 +43,7 @@ export function copy(spec: GatherSpec): KernelCall {
     `copy_${spec.x.channels}`,
     spec,
     [`let value = x_at(image, row, column, ${channel});`],
-    aligned ? 4 : 1,
-    aligned ? 4 : 1,
+    aligned ? {} : { xWidth: 1, yWidth: 1 },
   );
 }
 
@@ -88,7 +105,7 @@ export function pixelShuffle({ factor: r, ...spec }: GatherSpec & { factor: numb
       `value[lane] = x_at(image, row / ${r}u, column / ${r}u, channel);`,
       '}',
     ],
-    1,
+    { xWidth: 1 },
   );
 }
 
@@ -105,7 +122,7 @@ export function pixelUnshuffle({ factor: r, ...spec }: GatherSpec & { factor: nu
       `value[lane] = x_at(image, row * ${r}u + phase / ${r}u, column * ${r}u + phase % ${r}u, channel / ${r * r}u);`,
       '}',
     ],
-    1,
+    { xWidth: 1 },
   );
 }
 
@@ -131,15 +148,14 @@ export function gather(
   name: string,
   { x, y, epilogue = [] }: GatherSpec,
   lines: readonly string[],
-  xWidth: Width = 4,
-  yWidth: Width = 4,
+  { xWidth = 4, yWidth = 4, uses = [] }: GatherOptions = {},
 ): KernelCall {
   const groups = (roundUp(y.offset + y.channels, 4) - y.offset) / yWidth;
   const xIndex = elementIndex(x, xWidth, '(image * u.x_h + row) * u.x_w + column', 'element');
   return assemble({
     name,
-    uniforms: { x_h: x.dims[1], x_w: x.dims[2], y_h: y.dims[1], y_w: y.dims[2] },
-    uses: [reads(x, xWidth), writes(y, yWidth), ...stepUses(epilogue, yWidth)],
+    uniforms: { x_h: x.dims[1], x_w: x.dims[2], y_n: y.dims[0], y_h: y.dims[1], y_w: y.dims[2] },
+    uses: [reads(x, xWidth), writes(y, yWidth), ...stepUses(epilogue, yWidth), ...uses],
     width: yWidth,
     body: [
       `fn x_at(image: u32, row: u32, column: u32, element: u32) -> ${xWidth === 4 ? 'vec4<f32>' : 'f32'} {`,

@@ -34,13 +34,12 @@ export function assemble(text: KernelText): KernelCall {
   const slots = mergeSlots(text.uses);
   const half = slots.some((slot) => slot.dtype === 'f16');
   const subgroups = text.subgroupSize !== undefined;
+  const words = Object.keys(text.uniforms).map((word) => `${word}: u32`);
   const wgsl = [
     ...(half ? ['enable f16;'] : []),
     ...(subgroups ? ['enable subgroups;'] : []),
     `alias Value = ${text.width === 4 ? 'vec4<f32>' : 'f32'};`,
-    `struct Uniforms { ${Object.keys(text.uniforms)
-      .map((name) => `${name}: u32`)
-      .join(', ')} }`,
+    `struct Uniforms { ${words.join(', ')} }`,
     '@group(0) @binding(0) var<uniform> u: Uniforms;',
     ...slots.map(
       ({ slot, access, width, dtype }) =>

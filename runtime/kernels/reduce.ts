@@ -1,0 +1,77 @@
+// Sums over images, rows and columns, in two launches whose order is fixed by the shape alone: no atomics, so the same
+// data gives the same bits. `sumColumns` leaves one pixel per row, `sumRows` one pixel, or one scalar; `expand`, their
+// adjoint, spreads a value back. Intermediate sums should be f32 whatever the storage of the operands.
+
+import type { Dim } from '../dims.js';
+import { gather } from './gather.js';
+import type { KernelCall, View } from './kernel.js';
+import { assemble, elementIndex, groupsOf, literal, load, reads, store, writes } from './text.js';
+
+const LANES = 64;
+
+/** `channel` leaves a value per channel, `none` a scalar. */
+export type Keep = 'channel' | 'none';
+
+/** Sums the columns of `x`; `y` is one column wide. */
+export function sumColumns({ x, y }: { x: View; y: View }): KernelCall {
+  return gather(`sum_columns_${x.channels}`, { x, y }, [
+    'var value = Value();',
+    'for (var i = 0u; i < u.x_w; i++) { value += x_at(image, row, i, group); }',
+  ]);
+}
+
+interface SumRowsSpec {
+  /** One column wide. */
+  readonly x: View;
+  /** One pixel; one channel where `keep` is `none`. */
+  readonly y: View;
+  readonly keep: Keep;
+  /** Extent of the tensor to average over, for a mean in place of a sum. */
+  readonly mean?: readonly [n: Dim, h: Dim, w: Dim];
+}
+
+/** Sums the rows of all images: each lane its share of the pixels, then one lane the lanes. */
+export function sumRows({ x, y, keep, mean }: SumRowsSpec): KernelCall {
+  const groups = groupsOf(x.channels);
+  const [first, end] = keep === 'channel' ? ['id.x', 'id.x + 1u'] : ['0u', `${groups}u`];
+  const scalar = keep === 'none' ? 'sum = Value(dot(sum, Value(1)), 0, 0, 0);' : '';
+  const perValue = keep === 'none' ? x.channels : 1;
+  return assemble({
+    name: `sum_rows_${x.channels}_${keep}`,
+    uniforms: {
+      x_n: x.dims[0],
+      x_h: x.dims[1],
+      ...(mean && { mean_n: mean[0], mean_h: mean[1], mean_w: mean[2] }),
+    },
+    uses: [reads(x), writes(y)],
+    width: 4,
+    body: [
+      `var<workgroup> lanes: array<Value, ${LANES}>;`,
+      `@compute @workgroup_size(${LANES})`,
+      'fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) lane: u32) {',
+      'var sum = Value();',
+      `for (var group = ${first}; group < ${end}; group++) {`,
+      `for (var pixel = lane; pixel < u.x_n * u.x_h; pixel += ${LANES}u) {`,
+      `sum += ${load(x, 4, elementIndex(x, 4, 'pixel', 'group'))};`,
+      '} }',
+      'lanes[lane] = sum;',
+      'workgroupBarrier();',
+      'if (lane > 0u) { return; }',
+      `for (var i = 1u; i < ${LANES}u; i++) { sum += lanes[i]; }`,
+      scalar,
+      ...(mean ? [`sum /= f32(u.mean_n) * f32(u.mean_h) * f32(u.mean_w) * ${literal(perValue)};`] : []),
+      store(y, 4, elementIndex(y, 4, '0u', first), 'sum'),
+      '}',
+    ],
+    workgroups: [[{ dim: keep === 'channel' ? groups : 1, per: 1 }], [], []],
+  });
+}
+
+/** Spreads the one pixel (or with `keep: none` the scalar) of `x` over `y`; for a mean, divided by what it averages. */
+export function expand({ x, y, keep, mean }: { x: View; y: View; keep: Keep; mean: boolean }): KernelCall {
+  const perValue = literal(keep === 'none' ? y.channels : 1);
+  return gather(`expand_${keep}_${y.channels}`, { x, y }, [
+    `let value = ${keep === 'none' ? 'Value(x_at(0u, 0u, 0u, 0u).x)' : 'x_at(0u, 0u, 0u, group)'}`,
+    mean ? `/ (f32(u.y_n) * f32(u.y_h) * f32(u.y_w) * ${perValue});` : ';',
+  ]);
+}
