@@ -23,10 +23,14 @@ export const subgroupSize =
   adapter?.info.subgroupMinSize === adapter?.info.subgroupMaxSize ? adapter?.info.subgroupMinSize : undefined;
 export const dtypes: readonly DType[] = device?.features.has('shader-f16') ? ['f32', 'f16'] : ['f32'];
 
-if (!device)
+if (!device) {
+  if (process.env.SRC_REQUIRE_DEVICE) throw new Error('SRC_REQUIRE_DEVICE is set, but there is no adapter');
   console.warn(
-    '\nNO WEBGPU ADAPTER: every device test is SKIPPED. Install lavapipe (mesa-vulkan-drivers).\n',
+    '\nNO WEBGPU ADAPTER: every kernel test is SKIPPED. Install lavapipe (mesa-vulkan-drivers).\n',
   );
+} else if (!subgroupSize || !device.features.has('subgroups')) {
+  console.warn('\nNO FIXED SUBGROUP SIZE: tests of the subgroup convolution are SKIPPED.\n');
+}
 
 const pipelines = new Map<string, Promise<GPUComputePipeline>>();
 
