@@ -25,18 +25,18 @@ export function place(graph: Graph): Placement {
   for (const { ref, type } of [...graph.inputs, ...graph.nodes]) {
     if (type.shape.length === 4) channels.set(ref, image(type, 'concat').c);
   }
-  // Values that nothing may move: the host writes inputs and reads outputs; a slab has its own buffer.
-  const fixed = new Set<Ref>([...graph.inputs.map((input) => input.ref), ...graph.outputs]);
-
   const concats = graph.nodes.filter((node) => node.op === 'concat');
+  const ports = new Set<Ref>([...graph.inputs.map((input) => input.ref), ...graph.outputs]);
+  // Values that nothing may move: the host writes inputs and reads outputs; a slab has its own buffer.
+  const fixed = new Set<Ref>([...ports, ...concats.map((concat) => concat.ref)]);
+
   concats.sort((a, b) => b.inputs.length - a.inputs.length || order(a, b));
   for (const concat of concats) {
-    const range = fixed.has(concat.ref) ? undefined : existingRange(concat, homes, channels);
+    const range = ports.has(concat.ref) ? undefined : existingRange(concat, homes, channels);
     if (range) {
       homes.set(concat.ref, range);
       continue;
     }
-    fixed.add(concat.ref);
     let offset = 0;
     const copied: number[] = [];
     concat.inputs.forEach((ref, i) => {
