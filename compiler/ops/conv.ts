@@ -87,9 +87,8 @@ const conv2dOp: Op = {
         : undefined,
     ];
   },
-  macs([, w], attrs) {
+  macs([, w]) {
     const [, i, kh, kw] = kernelOf(w);
-    void attrs;
     return i * kh * kw;
   },
   reach([, w], attrs) {

@@ -12,7 +12,7 @@ const MAX_EPILOGUE_OPERANDS = 5;
 
 const COMMUTATIVE: ReadonlySet<string> = new Set(['add', 'mul', 'maximum', 'minimum']);
 
-/** A pointwise device node whose operand `at` becomes the value in registers. */
+/** `into` with `node` at the end of its epilogue; the operand `at` becomes the value in registers. */
 function absorb(node: Node, at: number, into: Node, context: RuleContext): Ref | undefined {
   const attr = pointwiseAttr(node.op, node.attrs);
   const other = node.inputs[1 - at];
@@ -39,19 +39,25 @@ function candidates(node: Node, context: RuleContext): number[] {
   );
 }
 
+/** The node that takes `node` into its epilogue: one of `op`, whose result nothing else reads. */
+function absorbInto(op: 'conv2d' | 'map', node: Node, context: RuleContext): Ref | undefined {
+  // Of two the later one absorbs: the other's result is then an operand that already exists.
+  for (const at of candidates(node, context).toReversed()) {
+    const into = context.def(node.inputs[at]!);
+    const fused = into?.op === op ? absorb(node, at, into, context) : undefined;
+    if (fused !== undefined) return fused;
+  }
+  return undefined;
+}
+
+/** Pointwise on activations; what depends on parameters alone is computed when they are loaded. */
+function isDeviceMap({ op, inputs }: Node, { isConstant }: RuleContext): boolean {
+  return isPointwise(op) && !inputs.every(isConstant);
+}
+
 const intoConv: Rule = {
   name: 'epilogue',
-  apply(node, context) {
-    if (!isPointwise(node.op) || node.inputs.every(context.isConstant)) return undefined;
-    // Of two convs the later one absorbs the add: the other's result is then an operand that already exists.
-    for (const at of candidates(node, context).toReversed()) {
-      const conv = context.def(node.inputs[at]!);
-      if (conv?.op !== 'conv2d') continue;
-      const fused = absorb(node, at, conv, context);
-      if (fused !== undefined) return fused;
-    }
-    return undefined;
-  },
+  apply: (node, context) => (isDeviceMap(node, context) ? absorbInto('conv2d', node, context) : undefined),
 };
 
 /** A conv whose epilogue holds only per-channel steps stores its pixels shuffled. */
@@ -81,20 +87,14 @@ const shuffleStore: Rule = {
   },
 };
 
-const startMap: Rule = {
+const intoMap: Rule = {
   name: 'map',
   apply(node, context) {
-    if (!isPointwise(node.op) || node.inputs.every(context.isConstant)) return undefined;
-    for (const at of candidates(node, context).toReversed()) {
-      const chain = context.def(node.inputs[at]!);
-      if (chain?.op !== 'map') continue;
-      const fused = absorb(node, at, chain, context);
-      if (fused !== undefined) return fused;
-    }
+    if (!isDeviceMap(node, context)) return undefined;
     const first: Node = { ...node, op: 'map', inputs: [node.inputs[0]!], attrs: {} };
-    return absorb(node, 0, first, context);
+    return absorbInto('map', node, context) ?? absorb(node, 0, first, context);
   },
 };
 
 export const fuseConv: readonly Rule[] = [intoConv, shuffleStore];
-export const fuseMap: readonly Rule[] = [startMap];
+export const fuseMap: readonly Rule[] = [intoMap];
