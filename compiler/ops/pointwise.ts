@@ -4,7 +4,7 @@
 
 import { internal } from '../../diagnostics.js';
 import { map } from '../../runtime/kernels/map.js';
-import { POINTWISE, type PointwiseRow } from '../../runtime/kernels/pointwise.js';
+import { POINTWISE, type PointwiseName, type PointwiseRow } from '../../runtime/kernels/pointwise.js';
 import type { Ref } from '../graph.js';
 import { sizeOf, type Tensor } from '../tensor.js';
 import { type GradientContext, type Op, POINTWISE_REACH, type Sample } from './op.js';
@@ -21,8 +21,8 @@ interface Terms {
 }
 type Rule = (terms: Terms) => Ref;
 
-/** One rule per operand; none where the op is piecewise constant in it: no gradient flows. */
-const GRADIENTS: Readonly<Record<string, readonly (Rule | undefined)[]>> = {
+/** For every row, by its type: one rule per operand; none where the op is piecewise constant in it: no gradient flows. */
+const GRADIENTS: Readonly<Record<PointwiseName, readonly (Rule | undefined)[]>> = {
   neg: [({ dy, emit }) => emit('neg', [dy])],
   abs: [({ a, dy, emit }) => emit('mul', [dy, emit('sign', [a])])],
   sign: [],
@@ -80,8 +80,7 @@ function unbroadcast(context: GradientContext, g: Ref, operand: Ref): Ref {
   return context.emit('reduce_sum', [g], { keep: to.shape.length === 1 ? 'channel' : 'none' });
 }
 
-function record(name: string, row: PointwiseRow): Op {
-  const rules = GRADIENTS[name] ?? internal(`pointwise op ${name} has no gradient rule`);
+function record(name: string, row: PointwiseRow, rules: readonly (Rule | undefined)[]): Op {
   return {
     name,
     shape([a, b]) {
@@ -153,4 +152,6 @@ export function pointwiseAttr(op: string, attrs: Readonly<Record<string, unknown
   return key === undefined ? undefined : Number(attrs[key]);
 }
 
-export const pointwiseOps: readonly Op[] = Object.entries(POINTWISE).map(([name, row]) => record(name, row));
+export const pointwiseOps: readonly Op[] = Object.entries(GRADIENTS).map(([name, rules]) =>
+  record(name, POINTWISE[name]!, rules),
+);

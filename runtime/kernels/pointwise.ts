@@ -21,7 +21,7 @@ const EXP_LIMIT = 87;
 /** `tanh` is 1 in f32 from 9.02 on. */
 const TANH_LIMIT = 10;
 
-export const POINTWISE: Readonly<Record<string, PointwiseRow>> = {
+const ROWS = {
   detach: unary(
     (v) => v,
     (v) => v,
@@ -113,7 +113,11 @@ export const POINTWISE: Readonly<Record<string, PointwiseRow>> = {
     (v, slope) => `select(${slope}, Value(1), ${v} > Value(0))`,
     (v, slope) => (v > 0 ? 1 : slope),
   ),
-};
+} satisfies Readonly<Record<string, PointwiseRow>>;
+
+export type PointwiseName = keyof typeof ROWS;
+
+export const POINTWISE: Readonly<Record<string, PointwiseRow>> = ROWS;
 
 /**
  * WGSL that takes the variable `v` through `steps`; `load` gives the expression that loads an operand at the
