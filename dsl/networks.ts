@@ -169,6 +169,9 @@ export function lowerNetwork(def: NetworkDef, source: Source): Network {
   const { value, taps } = applyNetwork(loweringInto(builder, source), def, x);
   const graph = builder.finish([value.ref]);
   if (def.role === 'discriminator') checkStrides(def, graph);
+  if (def.role === 'generator' && value.ref === x.ref) {
+    fail(`\`${def.name}\` gives its input unchanged`, { span: def.span, help: 'write a layer in its body' });
+  }
   const output = resultShape(def, value, source);
   return {
     role: def.role,
