@@ -63,10 +63,15 @@ function numeric(expected: string, admits: (value: number) => boolean) {
     param(expected, (value) => (typeof value === 'number' && admits(value) ? value : undefined), fallback);
 }
 
+function inF32(value: number): boolean {
+  return Number.isFinite(Math.fround(value));
+}
+
 export const count = numeric('a whole number, 1 or more', (v) => Number.isSafeInteger(v) && v >= 1);
 export const whole = numeric('a whole number, 0 or more', (v) => Number.isSafeInteger(v) && v >= 0);
-export const positive = numeric('a number above 0', (v) => v > 0);
-export const number = numeric('a number', () => true);
+/** Kernels compute in f32: what that cannot hold, or would round to 0, is not what was written. */
+export const positive = numeric('a number above 0 that f32 holds', (v) => Math.fround(v) > 0 && inF32(v));
+export const number = numeric('a number that f32 holds', inF32);
 export const fraction = numeric('a number from 0 up to, but not including, 1', (v) => v >= 0 && v < 1);
 
 /** Tied to a number found elsewhere: `why` names it, "the generator's scale". */
