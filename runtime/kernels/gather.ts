@@ -93,6 +93,7 @@ export function forwardDifference({ axis, ...spec }: GatherSpec & { axis: 'h' | 
 
 /** Channel c*r*r + i*r + j of pixel (y, x) becomes channel c of pixel (r*y + i, r*x + j). */
 export function pixelShuffle({ factor: r, ...spec }: GatherSpec & { factor: number }): KernelCall {
+  if (r === 1) return copy(spec); // x and y may share a buffer then, which is bound with one element type
   const last = spec.y.channels - 1;
   return gather(
     `shuffle${r}_${spec.x.channels}`,
@@ -111,6 +112,7 @@ export function pixelShuffle({ factor: r, ...spec }: GatherSpec & { factor: numb
 
 /** The inverse of the pixel shuffle. */
 export function pixelUnshuffle({ factor: r, ...spec }: GatherSpec & { factor: number }): KernelCall {
+  if (r === 1) return copy(spec); // x and y may share a buffer then, which is bound with one element type
   const last = spec.y.channels - 1;
   return gather(
     `unshuffle${r}_${spec.x.channels}`,
