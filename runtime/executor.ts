@@ -3,6 +3,7 @@
 import { fail, internal } from '../diagnostics.js';
 import { uploadConstants } from './constant-buffers.js';
 import { checkWeights, type Weights } from './constants.js';
+import { evalDim } from './dims.js';
 import { LossGuard, OutOfMemory } from './gpu.js';
 import { type Facts, factsOf } from './halo.js';
 import type { PlanarImage } from './image.js';
@@ -12,7 +13,7 @@ import { PLAN_VERSION, type Plan } from './plan.js';
 import { buildProgram, type Parts, type Program } from './program.js';
 import { Readback } from './readback.js';
 import { largestPiece, runProgram } from './run.js';
-import type { Schedule, Size } from './schedule.js';
+import { type Schedule, type Size, sizesOf } from './schedule.js';
 import { planTiles, roundSize } from './tiles.js';
 
 export interface NetworkOptions {
@@ -195,7 +196,19 @@ function emptyResult({ plan, scales }: Facts, { width, height, data }: PlanarIma
       help: 'convert the image first',
     });
   }
-  const { mul, div } = scales[output!.buffer] ?? internal(`output ${output!.name} is no image`);
+  const scale = scales[input!.buffer] && scales[output!.buffer];
+  if (!scale) {
+    fail(`${plan.name} takes images of one size only, or gives no scaled image`, {
+      help: 'run a generator from (3, h, w) to (3, scale*h, scale*w)',
+    });
+  }
+  const sizes = sizesOf(roundSize({ width, height }, plan.align));
+  if (plan.buffers.some(({ dims }) => dims.some((dim) => evalDim(dim, sizes) < 1))) {
+    fail(`an image of ${width}x${height} is smaller than the kernels of ${plan.name}`, {
+      help: 'pad the image first',
+    });
+  }
+  const { mul, div } = scale;
   const scaled = { width: Math.ceil((width * mul) / div), height: Math.ceil((height * mul) / div) };
   return { ...scaled, data: new Float32Array(output!.channels * scaled.width * scaled.height) };
 }

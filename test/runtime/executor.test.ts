@@ -2,10 +2,11 @@
 
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { UserError } from '../../diagnostics.js';
+import { addDim, sym } from '../../runtime/dims.js';
 import { type Network, type NetworkOptions, open } from '../../runtime/executor.js';
 import { type NodeDevice, openDevice } from '../../runtime/node.js';
-import type { Plan } from '../../runtime/plan.js';
-import { chainPlan, photo, reference, tailPlan, toyPlan, toyWeights } from './plans.js';
+import type { Plan, PlanBuffer } from '../../runtime/plan.js';
+import { chainPlan, photo, reference, tailPlan, tensor, toyPlan, toyWeights } from './plans.js';
 
 let device: NodeDevice;
 const found = await openDevice().catch(() =>
@@ -201,6 +202,23 @@ describe('what goes wrong is said', () => {
     const gray = { width: 4, height: 4, data: new Float32Array(16) };
     const { message } = await errorOf(using({}, (network) => network.run(gray)));
     expect(message).toBe('the image has 1 channels, toy takes 3');
+  });
+
+  test('a network of one size', async () => {
+    const buffers = plan.buffers.map((buffer): PlanBuffer => ({ ...buffer, dims: [1, 8, 8] }));
+    const { message } = await errorOf(
+      using({ plan: { ...plan, buffers } }, (network) => network.run(photo(8, 8))),
+    );
+    expect(message).toMatch(/^toy takes images of one size only/);
+  });
+
+  test('an image smaller than what a convolution without padding takes off', async () => {
+    const cropped: PlanBuffer = { ...tensor('cropped', 4), dims: [1, addDim(sym('h'), -8), sym('w')] };
+    const buffers = [...plan.buffers, cropped];
+    const { message } = await errorOf(
+      using({ plan: { ...plan, buffers } }, (network) => network.run(photo(9, 7))),
+    );
+    expect(message).toBe('an image of 9x7 is smaller than the kernels of toy');
   });
 
   test('a size that cannot fit, with what there is and what would do', async () => {
