@@ -182,11 +182,10 @@ class KernelTable {
   readonly list: PlanKernel[] = [];
   readonly #indices = new Map<string, number>();
 
-  index({ name, wgsl, bindings, features, subgroupSize }: KernelCall): number {
-    const known = this.#indices.get(wgsl);
+  index({ uniforms: _uniforms, workgroups: _workgroups, ...kernel }: KernelCall): number {
+    const known = this.#indices.get(kernel.wgsl);
     if (known !== undefined) return known;
-    this.#indices.set(wgsl, this.list.length);
-    const kernel = { name, wgsl, bindings, features, ...(subgroupSize !== undefined && { subgroupSize }) };
+    this.#indices.set(kernel.wgsl, this.list.length);
     return this.list.push(kernel) - 1;
   }
 }

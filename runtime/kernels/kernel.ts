@@ -6,7 +6,7 @@
 // `read_write` in a dispatch, even for disjoint ranges (a dense block reads and writes one buffer).
 
 import type { Dim } from '../dims.js';
-import type { Access, Axis, DType } from '../plan.js';
+import type { Axis, DType, PlanKernel } from '../plan.js';
 
 /** A channels-last tensor as a kernel sees it: `channels` from `offset` in pixels of `stride` elements. */
 export interface View {
@@ -39,14 +39,8 @@ export interface PointwiseStep {
   readonly swapped?: boolean;
 }
 
-/** A kernel ready to be launched. */
-export interface KernelCall {
-  /** Short and readable: `conv3x3_64_32_direct`. */
-  readonly name: string;
-  readonly wgsl: string;
-  readonly bindings: readonly Access[];
-  readonly features: readonly string[];
-  readonly subgroupSize?: number;
+/** A kernel ready to be launched. Its name is short and readable: `conv3x3_64_32_direct`. */
+export interface KernelCall extends PlanKernel {
   readonly uniforms: readonly Dim[];
   readonly workgroups: readonly [Axis, Axis, Axis];
 }
