@@ -101,9 +101,14 @@ function tensors(at: Place, op: '+' | '-' | '*' | '/', a: Ref, b: Ref): TensorOp
       notes: [`left: ${printTensor(left)}`, `right: ${printTensor(right)}`],
     });
   }
-  const turned = isScalar(at, a) && !isScalar(at, b);
-  if (op === '+' || op === '*') return node(at, op === '+' ? 'add' : 'mul', turned ? [b, a] : [a, b]);
-  return node(at, op === '-' ? 'sub' : 'div', [turned ? filled(at, a, b) : a, b]);
+  if (op === '+' || op === '*') return node(at, op === '+' ? 'add' : 'mul', largerFirst(at, a, b));
+  const spread = isScalar(at, a) && !isScalar(at, b);
+  return node(at, op === '-' ? 'sub' : 'div', [spread ? filled(at, a, b) : a, b]);
+}
+
+/** The operands of a commutative op, a scalar second. */
+function largerFirst(at: Place, a: Ref, b: Ref): readonly [Ref, Ref] {
+  return isScalar(at, a) ? [b, a] : [a, b];
 }
 
 function power(at: Place, x: Ref, exponent: number): TensorOperand {
@@ -155,7 +160,7 @@ function extreme(doc: string, op: 'maximum' | 'minimum', sign: 1 | -1): LossFunc
     apply(at, a, b) {
       if (typeof a === 'number' && typeof b === 'number') return sign * Math.max(sign * a, sign * b);
       if (typeof a === 'number') return this.apply(at, b!, a);
-      if (typeof b !== 'number') return node(at, op, [tensor(at, a), tensor(at, b)]);
+      if (typeof b !== 'number') return node(at, op, largerFirst(at, tensor(at, a), tensor(at, b)));
       const above = at.emit('scale', [at.emit('offset', [tensor(at, a)], { by: -b })], { by: sign });
       return node(at, 'offset', [at.emit('scale', [at.emit('relu', [above])], { by: sign })], { by: b });
     },

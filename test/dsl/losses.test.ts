@@ -106,6 +106,7 @@ describe('arithmetic', () => {
       'mean(min(sr, 0.5)) + mean(min(0.25, sr)) + mean(min(sr, hr))',
       each((a, b) => Math.min(a, 0.5) + Math.min(a, 0.25) + Math.min(a, b)),
     ],
+    ['mean(max(mean(sr), sr)) + mean(min(mean(sr), sr))', each((a) => Math.max(m, a) + Math.min(m, a))],
     ['mean(sigmoid(sr)) + mean(softplus(sr))', each((a) => 1 / (1 + Math.exp(-a)) + softplus(a))],
     ['mean(exp(sr)) + mean(log(sr + 1))', each((a) => Math.exp(a) + Math.log(a + 1))],
     ['sum(square(sr)) + max(2, 3) * sqrt(4) * mean(detach(sr))', SR.reduce((s, a) => s + a * a, 0) + 6 * m],
