@@ -62,7 +62,7 @@ export async function* selfCheck(device: GPUDevice, source: Graph, target: Targe
 }
 
 /** Each kernel text once, at the first step that uses it. */
-async function* checkKernels(
+export async function* checkKernels(
   device: GPUDevice,
   graph: Graph,
   target: Target,
@@ -150,7 +150,7 @@ function randomElements(plan: Plan, buffer: number, sizes: Sizes): Elements {
 }
 
 /** Values that keep the variance of activations about 1, so that no layer drowns an error or overflows. */
-function randomWeights(graph: Graph): Map<string, Float32Array> {
+export function randomWeights(graph: Graph): Map<string, Float32Array> {
   const random = randomSource(0);
   return new Map(
     graph.params.map(({ ref, type, trainable }) => {

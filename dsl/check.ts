@@ -35,19 +35,21 @@ const TAKEN: Readonly<Partial<Record<Item['kind'], ReadonlySet<string>>>> = {
   loss: new Set([...FUNCTIONS.keys(), 'sr', 'hr']),
 };
 
+/** What a signature calls the height and width that an image brings. */
+const SIZES: ReadonlySet<string> = new Set(['h', 'w']);
+
 export function checkItems(items: readonly Item[], module: Module, problems: Problems): void {
   const named = items.flatMap((item) => (item.kind === 'train' ? [] : { kind: item.kind, name: item.name }));
   checkUnique(
     named.map(({ name }) => name),
     problems,
   );
-  for (const { kind, name } of named) {
-    if (!TAKEN[kind]?.has(name.text)) continue;
-    problems.add({
-      message: `\`${name.text}\` already has a meaning`,
-      span: name.span,
-      help: 'choose another name',
-    });
+  const sizes = items.flatMap((item) =>
+    item.kind === 'network' ? item.params.map(({ name }) => name).filter(({ text }) => SIZES.has(text)) : [],
+  );
+  const taken = named.filter(({ kind, name }) => TAKEN[kind]?.has(name.text)).map(({ name }) => name);
+  for (const { text, span } of [...taken, ...sizes]) {
+    problems.add({ message: `\`${text}\` already has a meaning`, span, help: 'choose another name' });
   }
   for (const item of items) {
     if (item.kind === 'block') checkDefinition(item, item.body, module, problems);

@@ -12,17 +12,19 @@ export type Shape = readonly [channels: number, height: Dim, width: Dim];
 export function shapesOf(signature: Signature, env: Env): { input: Shape; output?: Shape } {
   const sizes = new Map<string, Value>([['h', sym('h')], ['w', sym('w')], ...env]);
   const input = shapeOf(signature.input, sizes, signature.span);
-  for (const [axis, dim] of [
-    ['h', input[1]],
-    ['w', input[2]],
-  ] as const) {
-    if (!isSymbolic(dim) || sameDim(dim, sym(axis))) continue;
+  const [, height, width] = input;
+  const symbolic = sameSize(height, 'h') && sameSize(width, 'w');
+  if (!symbolic && (isSymbolic(height) || isSymbolic(width))) {
     fail('an input is (channels, h, w), or has fixed sizes', {
       span: signature.span,
-      label: `not ${printDim(dim)}`,
+      label: `not ${printShape(input)}`,
     });
   }
   return { input, ...(signature.output && { output: shapeOf(signature.output, sizes, signature.span) }) };
+}
+
+function sameSize(dim: Dim, axis: string): boolean {
+  return isSymbolic(dim) && sameDim(dim, sym(axis));
 }
 
 function shapeOf(exprs: readonly Expr[], env: Env, span: Span): Shape {

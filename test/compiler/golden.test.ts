@@ -2,6 +2,9 @@
 // stops firing, or a graph that changes, shows here.
 
 import { expect, test } from 'vitest';
+import { optimize } from '../../compiler/passes/pipeline.js';
+import { parseGraph, printGraph } from '../../compiler/text.js';
+import { load } from '../../dsl/index.js';
 import { type Compiled, compile, planFor } from '../../index.js';
 import { factsOf } from '../../runtime/halo.js';
 import { planTiles } from '../../runtime/tiles.js';
@@ -54,4 +57,15 @@ test('the discriminator of ESRGAN', () => {
 test('VGG19 to its last pool', () => {
   const { summary } = compile(graphSource('esrgan.sr'), { network: 'vgg' });
   expect(summary).toMatchObject({ parameters: 20_024_384, convs: 16 });
+});
+
+const ALL = ['esrgan.sr', 'esrgan-anime.sr', 'realesrgan-x2.sr', 'msrresnet.sr', 'compact.sr', 'srgan.sr'];
+
+test.each(ALL)('every graph of %s prints and parses after every pass', (file) => {
+  const program = load(graphSource(file), { set: file === 'compact.sr' ? { convs: 2 } : { blocks: 1 } });
+  const losses = program.losses.flatMap((loss) => [loss.generator, loss.discriminator ?? []].flat());
+  for (const graph of [...program.networks.map((network) => network.graph), ...losses]) {
+    expect(parseGraph(printGraph(graph))).toEqual(graph);
+    optimize(graph, (_pass, after) => expect(parseGraph(printGraph(after))).toEqual(after));
+  }
 });
