@@ -7,7 +7,9 @@ export default class ClosingLine implements Reporter {
     const count = { passed: 0, failed: errors.length, skipped: 0, pending: 0 };
     const notes = new Set<string>();
     for (const module of modules) {
-      if (module.children.size === 0 && !module.ok()) count.failed++;
+      // Files and suites that fail before or beside their tests: an import, a hook, a suite without tests.
+      count.failed += module.errors().length;
+      for (const suite of module.children.allSuites()) count.failed += suite.errors().length;
       for (const test of module.children.allTests()) {
         const result = test.result();
         count[result.state]++;

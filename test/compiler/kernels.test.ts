@@ -1,7 +1,7 @@
 // Every op of the registry that has a kernel, on a device: the kernel that its record launches against its reference.
 // Adding a record adds its test.
 
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { GraphBuilder } from '../../compiler/builder.js';
 import type { Sample } from '../../compiler/ops/op.js';
 import { OPS } from '../../compiler/ops/registry.js';
@@ -25,23 +25,19 @@ function isCheckable({ inputs, positive }: Sample): boolean {
   return inputs.every((shape) => shape.length > 0) && !(positive && inputs.length === 1);
 }
 
-const launched = [...OPS.values()].filter(({ launch }) => typeof launch === 'function');
+const cases = [...OPS.values()]
+  .filter(({ launch }) => typeof launch === 'function')
+  .flatMap(({ name, samples }) => samples.filter(isCheckable).map((sample) => [name, sample] as const));
 
 describeOnDevice('kernels', (device) => {
-  describe.each(launched.map((op) => [op.name, op] as const))('%s', (name, { samples }) => {
-    test.each(samples.filter(isCheckable))('%j', async (sample) => {
-      const graph = graphOf(name, sample);
-      let checked = 0;
-      for await (const { error, tolerance } of checkKernels(
-        device.gpu,
-        graph,
-        targetFor(device.gpu),
-        randomWeights(graph),
-      )) {
-        expect(error).toBeLessThanOrEqual(tolerance);
-        checked++;
-      }
-      expect(checked).toBeGreaterThan(0);
-    });
+  test.each(cases)('%s %j', async (name, sample) => {
+    const graph = graphOf(name, sample);
+    const target = targetFor(device.gpu);
+    let checked = 0;
+    for await (const { error, tolerance } of checkKernels(device.gpu, graph, target, randomWeights(graph))) {
+      expect(error).toBeLessThanOrEqual(tolerance);
+      checked++;
+    }
+    expect(checked).toBeGreaterThan(0);
   });
 });
