@@ -35,7 +35,17 @@ export interface Conv2dSpec {
   readonly subgroupSize?: number;
 }
 
+/** Texts by their spec: a network repeats a dozen convs hundreds of times. */
+const known = new Map<string, KernelCall>();
+
 export function conv2d(spec: Conv2dSpec): KernelCall {
+  const key = JSON.stringify(spec);
+  const call = known.get(key) ?? build(spec);
+  known.set(key, call);
+  return call;
+}
+
+function build(spec: Conv2dSpec): KernelCall {
   if (spec.variant === 'direct') return conv2dDirect(spec);
   const { subgroupSize = internal('a subgroup conv needs the subgroup size') } = spec;
   return conv2dSubgroup({ ...spec, subgroupSize });
