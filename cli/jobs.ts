@@ -73,7 +73,7 @@ async function fileJob(
   if (wanted && wanted !== format) {
     fail(`${output}: the name says ${format}, --format says ${wanted}`, { help: 'leave out --format' });
   }
-  if (resolve(job.input) === resolve(output)) {
+  if (await isSameFile(job.input, output)) {
     fail(`${output}: the result would replace the input`, { help: 'choose another --output' });
   }
   await prepareOutput(output);
@@ -109,7 +109,8 @@ async function folderJobs({ input, output, format, overwrite, scale }: JobOption
   const jobs: Job[] = [];
   for (const [target, file] of nameResults(images, format)) {
     const [path, result] = [join(input, file), join(to, target)];
-    if (!overwrite && (await isDone(path, result))) continue;
+    // An input is no result of itself.
+    if (!overwrite && !(await isSameFile(path, result)) && (await isDone(path, result))) continue;
     jobs.push(await fileJob({ input: path, read: () => readBytes(path) }, result, format));
   }
   return { jobs, skipped: images.length - jobs.length, ignored: files.length - images.length };
@@ -128,6 +129,13 @@ function nameResults(images: readonly string[], format: ImageFormat | undefined)
     named.set(result, file);
   }
   return named;
+}
+
+/** Under one name or several: links lead to the same file. */
+async function isSameFile(input: string, output: string): Promise<boolean> {
+  if (resolve(input) === resolve(output)) return true;
+  const [from, to] = [await statOf(input), await statOf(output)];
+  return Boolean(from?.ino && to && from.ino === to.ino && from.dev === to.dev);
 }
 
 /** Results appear whole or not at all, so one that is there is complete, and right if it is not older than its input. */

@@ -1,6 +1,6 @@
 // Commands in this process: what they print, what they write, and what every mistake looks like.
 
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough, Writable } from 'node:stream';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -179,6 +179,20 @@ describe('run: mistakes are told before anything is computed', () => {
     const { code, out, err } = await src([...doubler, ...argv]);
     expect(code).toBe(2);
     expect(out + err).toContain(expected);
+  });
+
+  test('the input under another name, and a folder of images as its own result', async () => {
+    const link = join(folder, 'link.png');
+    symlinkSync(paths['image.png'], link);
+    try {
+      const error = await errorOf(...doubler, '-i', paths['image.png'], '-o', link);
+      expect(error).toContain('link.png: the result would replace the input');
+    } finally {
+      rmSync(link);
+    }
+    const photos = join(folder, 'photos');
+    const error = await errorOf(...doubler, '-i', photos, '-o', photos);
+    expect(error).toContain('a.png: the result would replace the input');
   });
 
   test('two images of one result', async () => {
