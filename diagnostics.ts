@@ -91,16 +91,30 @@ export function toJson(error: UserError): object {
   };
 }
 
+/** What is shown of a longer line, as generated files have it. */
+const LINE_WIDTH = 160;
+
+/** The line, or the part of it around `column`; `at` is where `column` is in that. */
+function excerpt(line: string, column: number): { readonly text: string; readonly at: number } {
+  if (line.length <= LINE_WIDTH) return { text: line, at: column };
+  const start = Math.max(0, Math.min(column - LINE_WIDTH / 2, line.length - LINE_WIDTH));
+  const end = start + LINE_WIDTH;
+  const before = start > 0 ? '…' : '';
+  const text = before + line.slice(start, end) + (end < line.length ? '…' : '');
+  return { text, at: before.length + column - start };
+}
+
 function renderOne({ message, span, label, notes = [], help }: Diagnostic): string {
   const lines = [`error: ${message}`];
   let margin = '  ';
   if (span) {
     const loc = locate(span);
-    const text = span.source.text.split('\n')[loc.line - 1] ?? '';
+    const line = span.source.text.split('\n')[loc.line - 1] ?? '';
     const number = String(loc.line);
     margin = ' '.repeat(number.length);
-    const width = Math.max(1, Math.min(span.end - span.start, text.length - loc.column + 1));
-    const indent = text.slice(0, loc.column - 1).replace(/[^\t]/g, ' ');
+    const { text, at } = excerpt(line, loc.column - 1);
+    const width = Math.max(1, Math.min(span.end - span.start, text.length - at));
+    const indent = text.slice(0, at).replace(/[^\t]/g, ' ');
     lines.push(
       `${margin} --> ${printLoc(loc)}`,
       `${margin} |`,
