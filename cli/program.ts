@@ -73,10 +73,11 @@ function program(io: Io): Command {
 }
 
 /** commander's "error: unknown option '--wieghts'\n(Did you mean --weights?)" in our look. */
-function misuse({ message }: CommanderError, argv: readonly string[]): UserError {
+function misuse({ code, message }: CommanderError, argv: readonly string[]): UserError {
   const [first = '', ...rest] = message.replace(/^error: /, '').split('\n');
   const suggestion = /\((.*)\)/s.exec(rest.join(' '))?.[1];
-  const command = argv[0] && !argv[0].startsWith('-') && suggestion === undefined ? ` ${argv[0]}` : '';
+  const known = argv[0] && !argv[0].startsWith('-') && code !== 'commander.unknownCommand';
+  const command = known ? ` ${argv[0]}` : '';
   return new UserError({
     message: first.replace(/\.$/, ''),
     help: suggestion ? suggestion.replace(/^Did/, 'did') : `\`src${command} --help\` lists what there is`,

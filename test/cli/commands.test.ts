@@ -63,6 +63,7 @@ describe('the command line', () => {
 
   test.each([
     [['rnu'], "error: unknown command 'rnu'\n  = help: did you mean run?\n"],
+    [['enlarge', 'a.png'], "error: unknown command 'enlarge'\n  = help: `src --help` lists what there is\n"],
     [['run', '--wieghts', 'a'], "error: unknown option '--wieghts'\n  = help: did you mean --weights?\n"],
     [
       ['inspect'],
