@@ -46,7 +46,11 @@ async function readAny(name: string, bytes: Uint8Array, companion: Companion): P
   if (start.trimStart().startsWith(PARAM_MAGIC)) {
     const path = sibling(name, '.bin');
     const bin = await companion(path);
-    return readNcnn(name, bytes, bin ?? missing(name, path, 'the weights of this ncnn model'));
+    return readNcnn(
+      name,
+      [name, bytes],
+      [path, bin ?? missing(name, path, 'the weights of this ncnn model')],
+    );
   }
   if (isTfjs(bytes)) return readShards(name, bytes, companion);
 
@@ -54,7 +58,7 @@ async function readAny(name: string, bytes: Uint8Array, companion: Companion): P
   const path = sibling(name, '.param');
   const param = await companion(path);
   if (param && latin1(param.subarray(0, 64)).trimStart().startsWith(PARAM_MAGIC)) {
-    return readNcnn(name, param, bytes);
+    return readNcnn(name, [path, param], [name, bytes]);
   }
   if (looksLikeBin(bytes)) missing(name, path, 'the layers of this ncnn model');
   return refuse(name, bytes, start);

@@ -53,19 +53,27 @@ export function looksLikeBin(bytes: Uint8Array): boolean {
   return bytes.length > 4 && TAGS.get(new Cursor('', bytes).u32()) === 'f16';
 }
 
-export function readNcnn(name: string, param: Uint8Array, bin: Uint8Array): WeightFile {
-  const cursor = new Cursor(name, bin);
+/** `name` is the file that was asked for; mistakes name the one of the pair they are in. */
+export function readNcnn(
+  name: string,
+  [paramName, param]: readonly [name: string, bytes: Uint8Array],
+  [binName, bin]: readonly [name: string, bytes: Uint8Array],
+): WeightFile {
+  const cursor = new Cursor(binName, bin);
   const tensors = new Map<string, WeightTensor>();
-  for (const layer of readParam(name, decodeText(param))) {
-    for (const blob of blobsOf(name, layer)) {
+  for (const layer of readParam(paramName, decodeText(param))) {
+    for (const blob of blobsOf(paramName, layer)) {
       const key = `${layer.name}.${blob.leaf}`;
-      if (tensors.has(key)) malformed(name, `two layers are named ${quote(layer.name)}`);
-      if (!isShape(blob.shape)) malformed(name, `${quote(key)} has shape ${printShape(blob.shape)}`);
+      if (tensors.has(key)) malformed(paramName, `two layers are named ${quote(layer.name)}`);
+      if (!isShape(blob.shape)) malformed(paramName, `${quote(key)} has shape ${printShape(blob.shape)}`);
       tensors.set(key, readBlob(cursor, key, blob));
     }
   }
   if (cursor.remaining > 0) {
-    malformed(name, `the .bin has ${cursor.remaining} bytes more than the .param tells: they are not a pair`);
+    malformed(
+      binName,
+      `the .bin has ${cursor.remaining} bytes more than the .param tells: they are not a pair`,
+    );
   }
   return { name, format: 'ncnn', tensors, metadata: {} };
 }

@@ -81,6 +81,19 @@ describe('refuses', () => {
     expect(error).toContain('3 layers where its header says 4');
   });
 
+  test('the file of the pair that is wrong, whichever was asked for', async () => {
+    const shortBin = { ...pair, 'dir/net.v1.bin': ncnnBin.subarray(0, 20) };
+    const shortParam = { ...pair, 'dir/net.v1.param': ncnnParam.subarray(0, 40) };
+    for (const name of Object.keys(pair)) {
+      expect(await errorOf(() => read(name, shortBin))).toContain(
+        'error: dir/net.v1.bin: the file is damaged',
+      );
+      expect(await errorOf(() => read(name, shortParam))).toContain(
+        'error: dir/net.v1.param: not a readable',
+      );
+    }
+  });
+
   test('one file of the pair without the other', async () => {
     expect(await errorOf(() => readWeights('dir/a.param', ncnnParam))).toMatchInlineSnapshot(`
       "error: dir/a.param: the weights of this ncnn model should be in dir/a.bin, which was not found
