@@ -74,6 +74,33 @@ const IN_FILE_ORDER: Partial<Record<WeightFile['format'], KeyFamily>> = {
   tfjs: { title: 'Keras layers in topology order' },
 };
 
+const NOTED: KeyFamily = { title: 'in the order that the file notes' };
+
+/** The execution order of names that do not tell it, as written beside them; in their own order no more is known. */
+const ORDER = 'order';
+
+/** For the file that `file` is written to: in another format, the order of ncnn and tfjs layers would be lost. */
+export function orderNote(file: WeightFile): Readonly<Record<string, string>> {
+  const ordered = IN_FILE_ORDER[file.format] ? sortLeaves(tensorsOf(file)) : inNotedOrder(file);
+  return ordered ? { [ORDER]: JSON.stringify(ordered.map(({ name }) => name)) } : {};
+}
+
+/** The tensors as the note beside them orders them; undefined without one, or when it is not of exactly these. */
+function inNotedOrder(file: WeightFile): NamedTensor[] | undefined {
+  const note = file.metadata[ORDER];
+  if (note === undefined) return undefined;
+  let names: unknown;
+  try {
+    names = JSON.parse(note);
+  } catch {
+    return undefined;
+  }
+  const byName = new Map(tensorsOf(file).map((tensor) => [tensor.name, tensor]));
+  if (!Array.isArray(names) || new Set(names).size !== byName.size) return undefined;
+  const ordered = names.flatMap((name) => byName.get(name) ?? []);
+  return ordered.length === byName.size ? ordered : undefined;
+}
+
 /** Left by data parallel and GAN training code around every key. */
 const PREFIXES = /^(?:module\.|netG\.){0,4}/;
 
@@ -101,13 +128,15 @@ export function tensorsOf(file: WeightFile): NamedTensor[] {
 
 /** The family of the file's keys; undefined for our own names and for unknown ones. */
 export function familyOf(file: WeightFile): KeyFamily | undefined {
-  return IN_FILE_ORDER[file.format] ?? ruleOf(file);
+  return IN_FILE_ORDER[file.format] ?? (inNotedOrder(file) ? NOTED : ruleOf(file));
 }
 
 /** The file's tensors in execution order; undefined when its keys are of no known family. */
 export function executionOrder(file: WeightFile): NamedTensor[] | undefined {
   const tensors = tensorsOf(file);
   if (IN_FILE_ORDER[file.format]) return sortLeaves(tensors);
+  const noted = inNotedOrder(file);
+  if (noted) return noted;
   const rule = ruleOf(file);
   return rule && sortByStage(rule, tensors);
 }

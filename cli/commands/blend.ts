@@ -2,6 +2,7 @@
 
 import { Command } from 'commander';
 import { blend } from '../../formats/blend.js';
+import { orderNote } from '../../formats/keys.js';
 import { withPrecision } from '../../formats/safetensors.js';
 import type { Io } from '../io.js';
 import { numberWithin, precisionOption } from '../options.js';
@@ -31,6 +32,9 @@ Example:
     .action(async (a: string, b: string, { alpha, output, precision }: Options) => {
       await prepareWeights(output);
       const mixed = blend(await loadWeights(a), await loadWeights(b), alpha);
-      await saveWeights(io, output, withPrecision(mixed, precision), { blend: `alpha ${alpha}` });
+      await saveWeights(io, output, withPrecision(mixed, precision), {
+        ...orderNote(mixed),
+        blend: `alpha ${alpha}`,
+      });
     });
 }

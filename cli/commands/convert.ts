@@ -1,6 +1,7 @@
 // `src convert`: any readable weight file to safetensors.
 
 import { Command } from 'commander';
+import { orderNote } from '../../formats/keys.js';
 import { withPrecision } from '../../formats/safetensors.js';
 import { compile } from '../../index.js';
 import type { Io } from '../io.js';
@@ -36,6 +37,6 @@ Examples:
       const file = await loadWeights(path);
       const named = network ? underGraphNames(compile(await readGraph(network), { set }), file) : file;
       const tensors = precision ? withPrecision(named, precision) : named.tensors;
-      await saveWeights(io, output, tensors, file.metadata);
+      await saveWeights(io, output, tensors, { ...file.metadata, ...(!network && orderNote(file)) });
     });
 }

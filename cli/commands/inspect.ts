@@ -46,7 +46,7 @@ function summary(file: WeightFile): string {
     ['parameters', printCount(parameters)],
     ['values', `${min.toPrecision(4)} to ${max.toPrecision(4)}`],
     ...(notFinite ? [['damage', `${printCount(notFinite)} values are NaN or infinite`] as const] : []),
-    ...Object.entries(metadata).map(([key, value]) => [key, value] as const),
+    ...Object.entries(metadata).filter(([key]) => key !== 'order'),
   ]);
 }
 

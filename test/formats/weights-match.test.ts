@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { orderNote } from '../../formats/keys.js';
 import { matchWeights } from '../../formats/match.js';
 import type { NamedShape } from '../../formats/network.js';
 import type { WeightFile } from '../../formats/weights.js';
@@ -30,6 +31,22 @@ function anonymous(shapes: readonly NamedShape[]): NamedShape[] {
     return { name: `layer.${layers.indexOf(name.slice(0, dot))}${name.slice(dot)}`, shape };
   });
 }
+
+describe('ncnn weights in another format', () => {
+  const shapes = compact(4);
+  const file: WeightFile = { ...fileOf(anonymous(shapes)), format: 'ncnn' };
+  const written: WeightFile = { ...shuffled(file), format: 'safetensors', metadata: orderNote(file) };
+
+  test('keep their order, also when written again', () => {
+    expectInOrder(shapes, written);
+    expectInOrder(shapes, { ...written, metadata: orderNote(shuffled(written)) });
+  });
+
+  test.each(['no JSON', '3', '[]', '["layer.0.weight"]'])('a note that says %s is none', async (order) => {
+    const noted = { ...written, metadata: { order } };
+    expect(await errorOf(() => matchWeights(shapes, noted))).toContain('nor of a known family');
+  });
+});
 
 describe('in execution order, however the file is sorted', () => {
   test.each(['old', 'new', 'basicsr'] as const)('RRDB, %s keys', (family) => {
