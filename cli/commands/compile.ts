@@ -48,7 +48,10 @@ export function compileCommand(io: Io): Command {
     )
     .addOption(precisionOption('of activations and weights').default('f32'))
     .option('--emit <form>', `print a form of the network instead: ${FORMS}`)
-    .option('-o, --output <file>', 'write the plan, which the runtime executes without the compiler')
+    .option(
+      '-o, --output <file>',
+      'write the plan, which the runtime executes without the compiler; with --emit, that form',
+    )
     .option('--json', 'the same as --emit json')
     .addHelpText(
       'after',
@@ -66,14 +69,17 @@ Examples:
       const compiled = compile(source, { set, ...(network !== undefined && { network }) });
       const plan = planFor(compiled, { ...GENERIC, precision });
       const form = options.json ? 'json' : options.emit;
+      const emitted =
+        form === 'ast'
+          ? `${JSON.stringify(parse(source).items, withoutSource, 2)}\n`
+          : form && emit(form, compiled, plan, size);
       if (options.output !== undefined) {
         await prepareOutput(options.output);
-        await writeAtomic(options.output, new TextEncoder().encode(`${JSON.stringify(plan)}\n`));
+        const text = emitted ?? `${JSON.stringify(plan)}\n`;
+        await writeAtomic(options.output, new TextEncoder().encode(text));
+        if (emitted !== undefined) return;
       }
-      if (form === 'ast')
-        await write(io.stdout, `${JSON.stringify(parse(source).items, withoutSource, 2)}\n`);
-      else if (form !== undefined) await write(io.stdout, emit(form, compiled, plan, size));
-      else await write(io.stdout, report(compiled, plan, size));
+      await write(io.stdout, emitted ?? report(compiled, plan, size));
     });
 }
 

@@ -272,6 +272,33 @@ describe('weights', () => {
   });
 });
 
+describe('compile', () => {
+  const compile = (...argv: readonly string[]) => src(['compile', paths['doubler.sr'], ...argv]);
+  const out = join(folder, 'out.txt');
+  afterEach(() => rmSync(out, { force: true }));
+
+  test('-o writes the plan beside the report', async () => {
+    const report = await compile('-o', out);
+    expect(report).toEqual(await compile());
+    expect(JSON.parse(readFileSync(out, 'utf8')).format).toBe('src-plan');
+  });
+
+  test.each(['ast', 'graph', 'fused', 'plan', 'wgsl', 'wgsl:0', 'dot', 'json'])(
+    '--emit %s prints that form; with -o, writes it',
+    async (form) => {
+      const printed = await compile('--emit', form);
+      expect(printed).toMatchObject({ code: 0, err: '' });
+      expect(await compile('--emit', form, '-o', out)).toEqual({ code: 0, out: '', err: '' });
+      expect(readFileSync(out, 'utf8')).toBe(printed.out);
+    },
+  );
+
+  test('--emit of no form writes nothing', async () => {
+    const error = await errorOf('compile', paths['doubler.sr'], '--emit', 'onnx', '-o', out);
+    expect(error).toContain('--emit onnx: there is no such form');
+  });
+});
+
 describe('fmt', () => {
   const untidy = 'generator a:(3,h,w)->(3,2*h,2*w){upsample(2);conv(3)}\n';
   const tidy = 'generator a : (3, h, w) -> (3, 2*h, 2*w) { upsample(2); conv(3) }\n';
