@@ -11,7 +11,7 @@ import { load, type Network, type Program } from './dsl/index.js';
 import { matchWeights } from './formats/match.js';
 import type { WeightFile } from './formats/weights.js';
 import { targetOf } from './runtime/device.js';
-import { type Network as Executor, open as execute } from './runtime/executor.js';
+import { checkPlan, type Network as Executor, open as execute } from './runtime/executor.js';
 import type { DType, Plan } from './runtime/plan.js';
 
 export { render, UserError } from './diagnostics.js';
@@ -97,11 +97,12 @@ export function targetFor(device: GPUDevice, precision: DType = 'f32'): Target {
 }
 
 /** The same for a plan, such as `src compile -o` writes: needs the runtime only. */
-export function openPlan(
+export async function openPlan(
   device: GPUDevice,
   plan: Plan,
   { weights, tile, memory }: OpenOptions,
 ): Promise<Executor> {
+  checkPlan(plan); // before anything is looked up in it
   return execute(device, plan, matchWeights(plan.parameters, weights), {
     ...(tile !== undefined && { tile }),
     ...(memory !== undefined && { memory }),

@@ -56,7 +56,8 @@ export async function open(
   return new Network(parts, guard, options, constants.buffers);
 }
 
-function checkPlan(plan: Plan): void {
+/** Refuses what is no plan that this version runs. */
+export function checkPlan(plan: Plan): void {
   const { format, version, inputs, outputs, buffers } = plan;
   if (format !== 'src-plan' || version !== PLAN_VERSION) {
     fail(`this is no plan of version ${PLAN_VERSION}`, {

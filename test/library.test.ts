@@ -72,6 +72,7 @@ describeOnDevice('on a device', (device) => {
 
   test('a plan of another version is refused', async () => {
     const plan = { ...planFor(NETWORK), version: 0 } as unknown as Plan;
-    await expect(openPlan(device.gpu, plan, { weights })).rejects.toThrow('plan');
+    await expect(openPlan(device.gpu, plan, { weights })).rejects.toThrow('this is no plan of version');
+    await expect(openPlan(device.gpu, {} as Plan, { weights })).rejects.toThrow('this is no plan of version');
   });
 });
