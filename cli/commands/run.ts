@@ -2,6 +2,7 @@
 
 import { Command, Option } from 'commander';
 import { fail } from '../../diagnostics.js';
+import { printShape } from '../../dsl/index.js';
 import { blend } from '../../formats/blend.js';
 import type { ImageFormat } from '../../formats/image-format.js';
 import type { WeightFile } from '../../formats/weights.js';
@@ -127,6 +128,12 @@ async function run(io: Io, path: string | undefined, options: Options): Promise<
 /** The network's enlargement; refuses what does not take an RGB image and give a larger one. */
 function scaleOf({ network }: Compiled, file: string): number {
   const { name, role, input, output, scale } = network;
+  if (typeof input[1] === 'number') {
+    fail(`${file}: \`${name}\` takes images of one size only`, {
+      notes: [`its input is ${printShape(input)}`],
+      help: 'write its signature with h and w: `(3, h, w) -> (3, scale*h, scale*w)`',
+    });
+  }
   if (role !== 'generator' || scale === undefined || input[0] !== 3 || output[0] !== 3) {
     fail(`${file}: \`${name}\` does not turn an RGB image into an RGB image`, {
       notes: [`it is a ${role} of ${input[0]} channels to ${output[0]}`],

@@ -196,6 +196,14 @@ describe('run: mistakes are told before anything is computed', () => {
     expect(error).toContain('a.png: the result would replace the input');
   });
 
+  test('a network for one size of image', async () => {
+    const fixed = join(folder, 'fixed.sr');
+    writeFileSync(fixed, 'generator g : (3, 8, 8) -> (3, 16, 16) { upsample(2) }\n');
+    const error = await errorOf('run', fixed, '-w', paths['doubler.safetensors'], '-i', paths['image.png']);
+    expect(error).toContain('`g` takes images of one size only\n  = its input is (3, 8, 8)');
+    rmSync(fixed);
+  });
+
   test('two images of one result', async () => {
     const error = await errorOf(...doubler, '-i', join(folder, 'photos'), '--format', 'png');
     expect(error).toContain('both a.png and a.tif would be written there');
