@@ -145,6 +145,14 @@ async function isDone(input: string, output: string): Promise<boolean> {
 }
 
 function formatOfContent(bytes: Uint8Array): ImageFormat {
-  const kinds = { PNG: 'png', JPEG: 'jpeg', WebP: 'webp', TIFF: 'tiff', AVIF: 'avif', GIF: 'png' } as const;
+  const kinds = {
+    PNG: 'png',
+    JPEG: 'jpeg',
+    WebP: 'webp',
+    TIFF: 'tiff',
+    AVIF: 'avif',
+    HEIC: 'png',
+    GIF: 'png',
+  } as const;
   return kinds[sniff(bytes) ?? 'PNG'];
 }

@@ -6,7 +6,7 @@ import { fail } from '../diagnostics.js';
 export type ImageFormat = 'png' | 'jpeg' | 'webp' | 'tiff' | 'avif';
 
 /** What can be read, as people call it. */
-export type ContentKind = 'PNG' | 'JPEG' | 'WebP' | 'TIFF' | 'AVIF' | 'GIF';
+export type ContentKind = 'PNG' | 'JPEG' | 'WebP' | 'TIFF' | 'AVIF' | 'HEIC' | 'GIF';
 
 export const FORMAT_NAMES = {
   png: 'PNG',
@@ -50,7 +50,8 @@ const SIGNATURES: readonly (readonly [offset: number, bytes: readonly string[], 
   [0, ['\xff\xd8\xff'], 'JPEG'],
   [8, ['WEBP'], 'WebP'],
   [0, ['II*\0', 'II+\0', 'MM\0*', 'MM\0+'], 'TIFF'],
-  [4, ['ftypavif', 'ftypavis', 'ftypmif1', 'ftypmsf1', 'ftypheic', 'ftypheix'], 'AVIF'],
+  [4, ['ftypavif', 'ftypavis', 'ftypmif1', 'ftypmsf1'], 'AVIF'],
+  [4, ['ftypheic', 'ftypheix', 'ftyphevc', 'ftyphevx'], 'HEIC'],
   [0, ['GIF87a', 'GIF89a'], 'GIF'],
 ];
 

@@ -38,11 +38,18 @@ async function loadSharp(name: string, task: string): Promise<typeof import('sha
 
 export async function decodeWithSharp(name: string, kind: ContentKind, bytes: Uint8Array): Promise<Image> {
   const sharp = await loadSharp(name, `reading ${kind}`);
-  const refuse = (error: unknown): never =>
+  const refuse = (error: unknown): never => {
+    if (kind === 'HEIC') {
+      fail(`${name}: this HEIC photo cannot be read: sharp usually comes without its patented codec`, {
+        notes: [reason(error)],
+        help: 'export it as JPEG, PNG or TIFF',
+      });
+    }
     fail(`${name}: the ${kind} is truncated, broken or of an unsupported variety`, {
       notes: [reason(error)],
       help: 'download the file again, or save it again as PNG',
     });
+  };
   // The size is judged below, with our words; nothing is decoded before that.
   const meta = await sharp(bytes, { limitInputPixels: false }).metadata().catch(refuse);
   checkReadable(name, kind, meta);
@@ -61,7 +68,7 @@ export async function decodeWithSharp(name: string, kind: ContentKind, bytes: Ui
     .toBuffer({ resolveWithObject: true })
     .catch(refuse);
   const samples = wide ? new Uint16Array(data.buffer, data.byteOffset, data.length / 2) : data;
-  if (wide && kind === 'AVIF') widen(samples, meta.bitsPerSample ?? 16);
+  if (wide && (kind === 'AVIF' || kind === 'HEIC')) widen(samples, meta.bitsPerSample ?? 16);
   const alpha = hasAlpha(info.channels) ? [info.channels - 1] : [];
   const wanted = gray ? [0, ...alpha] : [0, 1, 2, ...alpha];
   const density = readDensity(kind, meta, bytes);

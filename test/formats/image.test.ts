@@ -20,6 +20,7 @@ describe('formats', () => {
     expect(sniff(bytes('\x89PNG\r\n\x1a\n…'))).toBe('PNG');
     expect(sniff(bytes('RIFF\n\n\n\nWEBPVP8 '))).toBe('WebP');
     expect(sniff(bytes('\0\0\0\x20ftypavif'))).toBe('AVIF');
+    expect(sniff(bytes('\0\0\0\x20ftypheic'))).toBe('HEIC');
     expect(sniff(bytes('MM\0*'))).toBe('TIFF');
     expect(sniff(bytes('\x89PNG'))).toBeUndefined();
     expect(sniff(bytes(''))).toBeUndefined();
