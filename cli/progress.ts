@@ -38,6 +38,8 @@ export type RunEvent =
   | { readonly event: 'failed'; readonly input: string; readonly error: UserError }
   | {
       readonly event: 'end';
+      /** Images in all, those done before included. */
+      readonly of: number;
       readonly done: number;
       readonly failed: number;
       readonly skipped: number;
@@ -114,7 +116,8 @@ function describe(event: RunEvent): string {
     case 'failed':
       return render(event.error);
     case 'end': {
-      const { done, failed, skipped, seconds, interrupted } = event;
+      const { of, done, failed, skipped, seconds, interrupted } = event;
+      if (of === 1) return interrupted ? 'stopped\n' : '';
       const rest = [failed && `${failed} failed`, skipped && `${skipped} done before`].filter(Boolean);
       const counts = [printItems(done, 'image'), ...rest].join(', ');
       return interrupted

@@ -113,9 +113,9 @@ class BatchRun {
 
   end(): void {
     const { jobs, skipped } = this.#batch;
-    if (jobs.length === 1 && skipped === 0) return;
     this.#upscaler.report({
       event: 'end',
+      of: jobs.length + skipped,
       done: this.#done,
       failed: this.#failed.length,
       skipped,
@@ -146,10 +146,10 @@ class BatchRun {
   #attempt<T>(job: Job, work: () => Promise<T>): Promise<T | undefined> {
     const result = work().catch((cause): undefined => {
       const error = explain(job, cause);
-      const { jobs } = this.#batch;
+      const { jobs, skipped } = this.#batch;
       const { report, signal } = this.#upscaler;
-      if (!(error instanceof UserError) || jobs.length === 1 || this.#deviceLost || signal.aborted)
-        throw error;
+      const alone = jobs.length + skipped === 1;
+      if (!(error instanceof UserError) || alone || this.#deviceLost || signal.aborted) throw error;
       this.#failed.push(job.input);
       report({ event: 'failed', input: job.input, error });
     });

@@ -149,9 +149,10 @@ describeOnDevice('run', () => {
       .split('\n')
       .map((line) => JSON.parse(line));
     expect(events[0]).toMatchObject({ event: 'ready', network: 'doubler', precision: 'f32' });
-    expect(events.at(-2)).toMatchObject({ event: 'progress', fraction: 1 });
+    expect(events.at(-3)).toMatchObject({ event: 'progress', fraction: 1 });
     const output = join(photos, 'cat_x1.5.png');
-    expect(events.at(-1)).toMatchObject({ event: 'done', input, output, width: 60, height: 45 });
+    expect(events.at(-2)).toMatchObject({ event: 'done', input, output, width: 60, height: 45 });
+    expect(events.at(-1)).toMatchObject({ event: 'end', of: 1, done: 1, failed: 0 });
     expect(await decodeImage(output, readFileSync(output))).toMatchObject({ width: 60, height: 45 });
   });
 

@@ -19,8 +19,10 @@ const EVENTS: readonly RunEvent[] = [
     height: 4,
     seconds: 12.3,
   },
-  { event: 'end', done: 2, failed: 1, skipped: 1, seconds: 75, interrupted: false },
-  { event: 'end', done: 2, failed: 0, skipped: 0, seconds: 75, interrupted: true },
+  { event: 'end', of: 4, done: 2, failed: 1, skipped: 1, seconds: 75, interrupted: false },
+  { event: 'end', of: 3, done: 2, failed: 0, skipped: 0, seconds: 75, interrupted: true },
+  { event: 'end', of: 1, done: 0, failed: 0, skipped: 0, seconds: 75, interrupted: true },
+  { event: 'end', of: 1, done: 1, failed: 0, skipped: 0, seconds: 75, interrupted: false },
 ];
 
 /** What the events leave on both streams; `columns` makes stderr a terminal. */
@@ -38,6 +40,8 @@ const LINES = [
   'photos/cat.png -> out/?[31mcat.png  8x4, 12 s\n',
   '2 images, 1 failed, 1 done before in 1 min 15 s\n',
   'stopped after 2 images; the same command goes on from there\n',
+  'stopped\n',
+  '',
 ] as const;
 
 test('plain lines, without progress that comes too soon', () => {
