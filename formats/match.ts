@@ -129,7 +129,7 @@ function report(
   if (!aligned && misfits[0]) {
     // Matched in order, so what follows the first difference only repeats it.
     const index = pairs.indexOf(misfits[0]);
-    notes.push(`the first ${index} agree, then ${printPair(misfits[0])}`);
+    notes.push(`${index ? `the first ${index} agree, then` : 'from the first on:'} ${printPair(misfits[0])}`);
   } else {
     if (misfits.length) notes.push(`misshapen (${misfits.length}): ${printSome(misfits.map(printPair))}`);
     if (missing.length)

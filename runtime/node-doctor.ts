@@ -7,7 +7,7 @@ import { UserError } from '../diagnostics.js';
 import type { Description } from './device.js';
 import { type DeviceOptions, openDevice } from './node.js';
 import { type Gpu, gpusOnBus, softwareAdvice } from './node-advice.js';
-import { installedDrivers, libraryOf, loadLoader } from './node-vulkan.js';
+import { DRIVER_VARIABLES, installedDrivers, libraryOf, loadLoader } from './node-vulkan.js';
 
 export interface Diagnosis {
   /** `linux x64, Node 20.20.2` */
@@ -85,12 +85,24 @@ function slowness({ kind, name, features }: Description, gpus: readonly Gpu[]): 
 function brokenDrivers(drivers: readonly DriverFiles[], loader: boolean): Finding[] {
   const broken = drivers.filter(({ library }) => !library || (isAbsolute(library) && !existsSync(library)));
   return [
+    ...misleading(),
     ...broken.map(({ manifest, library }) => ({
       problem: library ? `${manifest} names ${library}, which is not there` : `${manifest} cannot be read`,
       fix: 'reinstall the driver',
     })),
     ...(loader ? [] : [{ problem: 'there is no Vulkan loader (libvulkan.so.1)', fix: softwareAdvice() }]),
   ];
+}
+
+/** Variables that keep the loader from the drivers of the usual folders and name none instead. */
+function misleading(): Finding[] {
+  return DRIVER_VARIABLES.flatMap((name) => {
+    const value = process.env[name];
+    if (!value || value.split(':').some(existsSync)) return [];
+    return [
+      { problem: `${name}=${value} names no driver, and hides those that are there`, fix: `unset ${name}` },
+    ];
+  });
 }
 
 const DEVICE_NODES = '/dev/dri';

@@ -13,7 +13,7 @@ export interface VulkanDriver {
 }
 
 /** Either of them replaces the loader's own search; the second is its old name, which older loaders know. */
-const DRIVER_VARIABLES = ['VK_DRIVER_FILES', 'VK_ICD_FILENAMES'] as const;
+export const DRIVER_VARIABLES = ['VK_DRIVER_FILES', 'VK_ICD_FILENAMES'] as const;
 
 /** Where browsers keep their SwiftShader. */
 const BROWSER_FOLDERS = [

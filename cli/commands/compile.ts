@@ -86,7 +86,9 @@ Examples:
 function parseSize(text: string): Size {
   const [, width, height] = /^([1-9]\d{0,4})x([1-9]\d{0,4})$/.exec(text) ?? [];
   if (width === undefined || height === undefined) {
-    return fail(`--size ${text}: this is not WIDTHxHEIGHT`, { help: 'write it like `--size 640x480`' });
+    return fail(`--size ${text}: this is not WIDTHxHEIGHT, both from 1 to 99999`, {
+      help: 'write it like `--size 640x480`',
+    });
   }
   return { width: Number(width), height: Number(height) };
 }
@@ -158,7 +160,7 @@ function report(compiled: Compiled, plan: Plan, size: Size): string {
       ['parameters', `${number(summary.parameters)} in ${number(summary.tensors)} tensors`],
       [
         'arithmetic',
-        `${number(summary.macsPerPixel)} multiply-adds per input pixel (${number((2 * summary.macsPerPixel) / 1e6)} MFLOP)`,
+        `${number(summary.macsPerPixel)} multiply-adds per input pixel (${Number((2e-6 * summary.macsPerPixel).toPrecision(4))} MFLOP)`,
       ],
       ['receptive radius', `${number(summary.receptiveRadius)} input pixels`],
       ['kernels', `${number(plan.steps.length)} dispatches of ${plan.kernels.length} kernels`],

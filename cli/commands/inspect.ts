@@ -41,7 +41,7 @@ function summary(file: WeightFile): string {
   return printTable([
     ['file', `${file.name} (${TITLES[format]})`],
     ['network', network ? printNetwork(network) : 'not one that is known here'],
-    ['names', family ?? 'of no published family'],
+    ['names', family ?? "of no published family: a graph's own, or unknown"],
     ['tensors', `${tensors}, stored as ${types.join(', ')}`],
     ['parameters', printCount(parameters)],
     ['values', `${min.toPrecision(4)} to ${max.toPrecision(4)}`],
