@@ -3,6 +3,7 @@
 
 import { afterAll, describe } from 'vitest';
 import { type NodeDevice, openDevice } from '../runtime/node.js';
+import type { DType } from '../runtime/plan.js';
 
 export const device: NodeDevice | undefined = await openDevice().catch((error) => {
   if (process.env.SRC_REQUIRE_DEVICE) throw error;
@@ -16,3 +17,6 @@ afterAll(() => device?.close());
 export function describeOnDevice(name: string, suite: (device: NodeDevice) => void): void {
   describe.skipIf(!device)(name, () => suite(device!));
 }
+
+/** The storage types that the device has. */
+export const precisions: readonly DType[] = device?.gpu.features.has('shader-f16') ? ['f32', 'f16'] : ['f32'];

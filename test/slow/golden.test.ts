@@ -4,7 +4,7 @@
 import { describe, expect, test } from 'vitest';
 import { readSafetensors } from '../../formats/safetensors.js';
 import { compile, open } from '../../index.js';
-import { describeOnDevice } from '../on-device.js';
+import { describeOnDevice, precisions } from '../on-device.js';
 import { graphSource, missingShared, sharedBytes, sharedWeights } from '../shared.js';
 
 const NETWORKS = [
@@ -22,7 +22,7 @@ describeOnDevice('published networks', (device) => {
       const expected = tensors.get('output')!.data;
       const [, , height, width] = input.shape as [number, number, number, number];
       const compiled = compile(graphSource(file), set ? { set } : {});
-      for (const precision of ['f32', 'f16'] as const) {
+      for (const precision of precisions) {
         const upscaler = await open(device.gpu, compiled, {
           weights: await sharedWeights(weights),
           precision,
