@@ -8,7 +8,7 @@ import type { Weights } from './constants.js';
 import { evalDim, type Sizes } from './dims.js';
 import { checked, MAP_READ, Usage } from './gpu.js';
 import { ALIGNMENT, bufferBytes } from './memory.js';
-import { Pipelines } from './pipelines.js';
+import { checkFeatures, Pipelines } from './pipelines.js';
 import type { DType, Plan, Step } from './plan.js';
 import { axisGroups } from './schedule.js';
 
@@ -29,6 +29,7 @@ export class Probe {
   }
 
   static async open(device: GPUDevice, plan: Plan, weights: Weights): Promise<Probe> {
+    checkFeatures(device, plan.kernels);
     return new Probe(device, plan, await uploadConstants(device, plan, weights));
   }
 
