@@ -9,9 +9,9 @@
 // `x3` and `x(n)` repeat only in layer position: right after a layer or a body. A statement cannot begin with one,
 // which leaves `x` and `x2` free as labels, parameters and values.
 
-import { grammar } from 'ohm-js';
+import { type Grammar, grammar } from 'ohm-js';
 
-export const sr = grammar(String.raw`
+const TEXT = String.raw`
 Sr {
   File = Lines<Item> end
   Item = Let | Block | Network | Loss | Train | Blend
@@ -84,7 +84,15 @@ Sr {
   separator (a new line) = "\n" | ";"
   space := " " | "\t"
 }
-`);
+`;
+
+let built: Grammar | undefined;
+
+/** Built at the first parse: that takes longer than many a command that parses nothing. */
+export function sr(): Grammar {
+  built ??= grammar(TEXT);
+  return built;
+}
 
 /** The words that open an item. */
 export const ITEM_KEYWORDS = [

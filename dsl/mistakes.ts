@@ -33,14 +33,14 @@ export function explain(scanned: Scan): never {
 }
 
 function locateFailure({ tokens, layout }: Scan): Failure {
-  const match = sr.match(layout);
+  const match = sr().match(layout);
   if (!match.failed()) internal('a text that matches has no syntax error');
   const position = match.getRightmostFailurePosition();
   const index = tokens.findIndex((token) => token.span.end > position || token.kind === 'end');
   const found = tokens[index]!;
   // Ohm tells what it looked for at the last position it reached, which may be inside the token. With a character in
   // place of the token that begins none, that is everything that could stand here, and nothing else.
-  const probe = sr.match(`${layout.slice(0, found.span.start)}\0`);
+  const probe = sr().match(`${layout.slice(0, found.span.start)}\0`);
   const failures = probe.failed() ? probe.getRightmostFailures() : [];
   return {
     found,

@@ -33,7 +33,7 @@ const ROLES: readonly NetworkItem['role'][] = ['generator', 'discriminator', 'pe
 export function parse(written: Source): File {
   const source = { name: written.name, text: written.text.replace(/^\uFEFF/, '').replace(/\r\n?/g, '\n') };
   const scanned = scan(source);
-  const match = sr.match(scanned.layout);
+  const match = sr().match(scanned.layout);
   if (match.failed()) explain(scanned);
   const items: Item[] = semantics(source)(match).items();
   return { source, items, comments: scanned.comments };
@@ -81,7 +81,7 @@ function semantics(source: Source): Semantics {
     };
   }
 
-  return sr
+  return sr()
     .createSemantics()
     .addOperation<Expr>('expr', expressionActions(spanOf))
     .addOperation<Expr[]>('exprs', {
