@@ -72,14 +72,17 @@ export function planFor({ graph }: Compiled, target: Target = GENERIC): Plan {
   return lower(graph, target).plan;
 }
 
-export interface OpenOptions {
+export interface PlanOptions {
   readonly weights: WeightFile;
-  /** Storage of activations and weights; f16 needs the device's `shader-f16`. */
-  readonly precision?: DType;
   /** Side of the tiles in pixels of the input; by default as large as fits `memory`. */
   readonly tile?: number;
   /** Bytes of device memory to use at most. */
   readonly memory?: number;
+}
+
+export interface OpenOptions extends PlanOptions {
+  /** Storage of activations and weights; f16 needs the device's `shader-f16`. */
+  readonly precision?: DType;
 }
 
 /**
@@ -100,11 +103,8 @@ export function targetFor(device: GPUDevice, precision: DType = 'f32'): Target {
 export async function openPlan(
   device: GPUDevice,
   plan: Plan,
-  { weights, tile, memory }: OpenOptions,
+  { weights, ...options }: PlanOptions,
 ): Promise<Executor> {
   checkPlan(plan); // before anything is looked up in it
-  return execute(device, plan, matchWeights(plan.parameters, weights), {
-    ...(tile !== undefined && { tile }),
-    ...(memory !== undefined && { memory }),
-  });
+  return execute(device, plan, matchWeights(plan.parameters, weights), options);
 }

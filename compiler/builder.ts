@@ -4,7 +4,7 @@
 import type { Loc } from '../diagnostics.js';
 import { internal } from '../diagnostics.js';
 import type { Attrs, Graph, Init, Input, Node, Param, Ref, TensorType } from './graph.js';
-import { opNamed } from './ops/registry.js';
+import { makeNode } from './ops/registry.js';
 
 export class GraphBuilder {
   readonly #name: string;
@@ -34,13 +34,12 @@ export class GraphBuilder {
 
   /** Appends a node and returns its ref. Throws `ShapeError` when the operands do not fit. */
   emit(op: string, inputs: readonly Ref[], attrs: Attrs = {}, loc?: Loc): Ref {
-    const type = opNamed(op).shape(
-      inputs.map((ref) => this.type(ref)),
-      attrs,
+    const ref = `%${this.#nodes.length}`;
+    const node = makeNode({ ref, op, inputs: [...inputs], attrs, ...(loc && { loc }) }, (input) =>
+      this.type(input),
     );
-    const ref = this.#define(`%${this.#nodes.length}`, type);
-    this.#nodes.push({ ref, op, inputs: [...inputs], attrs, type, ...(loc && { loc }) });
-    return ref;
+    this.#nodes.push(node);
+    return this.#define(ref, node.type);
   }
 
   type(ref: Ref): TensorType {

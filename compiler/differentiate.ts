@@ -6,7 +6,7 @@ import { internal } from '../diagnostics.js';
 import type { Attrs, Graph, Node, Ref, TensorType } from './graph.js';
 import { typesOf } from './graph.js';
 import type { GradientContext } from './ops/op.js';
-import { opNamed } from './ops/registry.js';
+import { makeNode, opNamed } from './ops/registry.js';
 import { eliminateDead } from './rewrite.js';
 
 /**
@@ -23,13 +23,7 @@ export function differentiate(graph: Graph, wrt: readonly Ref[]): Graph {
   const nodes: Node[] = [...graph.nodes];
   const type = (ref: Ref): TensorType => types.get(ref) ?? internal(`${ref} is not defined`);
   const emit = (op: string, inputs: readonly Ref[], attrs: Attrs = {}): Ref => {
-    const node: Node = {
-      ref: `%g${nodes.length}`,
-      op,
-      inputs,
-      attrs,
-      type: opNamed(op).shape(inputs.map(type), attrs),
-    };
+    const node = makeNode({ ref: `%g${nodes.length}`, op, inputs, attrs }, type);
     nodes.push(node);
     types.set(node.ref, node.type);
     return node.ref;

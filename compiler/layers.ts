@@ -2,11 +2,10 @@
 // often it was instantiated, its parameters and its share of the arithmetic.
 
 import { printLoc } from '../diagnostics.js';
-import type { Graph, Ref, TensorType } from './graph.js';
+import type { Graph, Ref } from './graph.js';
 import { typesOf } from './graph.js';
-import { opNamed } from './ops/registry.js';
 import { printImage } from './ops/types.js';
-import { pixelRatio } from './summary.js';
+import { macsPerPixel } from './summary.js';
 import { sizeOf } from './tensor.js';
 
 export interface Layer {
@@ -25,21 +24,21 @@ export function layersOf(graph: Graph): Layer[] {
   const types = typesOf(graph);
   const rows = new Map<string, Layer>();
   const counted = new Set<Ref>();
-  for (const { op, inputs, attrs, type, loc } of graph.nodes) {
+  for (const node of graph.nodes) {
+    const { op, inputs, type, loc } = node;
     if (type.shape.length !== 4 || !loc) continue;
     const at = printLoc(loc);
     const shape = printImage(type);
     const key = `${at} ${shape}`;
     const fresh = inputs.filter((ref) => ref.startsWith('@') && !counted.has(ref));
     for (const ref of fresh) counted.add(ref);
-    const inputTypes = inputs.map((ref) => types.get(ref) as TensorType);
     const row = rows.get(key) ?? { at, op, shape, count: 0, parameters: 0, macsPerPixel: 0 };
     rows.set(key, {
       ...row,
       count: row.count + Number(row.op === op),
       parameters:
         row.parameters + fresh.reduce((sum, ref) => sum + sizeOf(types.get(ref)!.shape as number[]), 0),
-      macsPerPixel: row.macsPerPixel + opNamed(op).macs(inputTypes, attrs) * pixelRatio(type, graph),
+      macsPerPixel: row.macsPerPixel + macsPerPixel(node, graph, types),
     });
   }
   return [...rows.values()];

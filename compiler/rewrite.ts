@@ -5,7 +5,7 @@
 import { internal, type Loc } from '../diagnostics.js';
 import type { Attrs, Graph, Node, Ref, TensorType } from './graph.js';
 import { useCounts } from './graph.js';
-import { opNamed } from './ops/registry.js';
+import { makeNode } from './ops/registry.js';
 
 export interface RuleContext {
   /** The node that makes `ref`, or undefined for inputs and parameters. */
@@ -59,11 +59,10 @@ function rewriteOnce(graph: Graph, rules: readonly Rule[], applied: Map<string, 
 
   const append = (op: string, inputs: readonly Ref[], attrs: Attrs, loc?: Loc): Ref => {
     const ref = `%${nodes.length}`;
-    const result = opNamed(op).shape(inputs.map(type), attrs);
-    const node: Node = { ref, op, inputs, attrs, type: result, ...(loc && { loc }) };
+    const node = makeNode({ ref, op, inputs, attrs, ...(loc && { loc }) }, type);
     nodes.push(node);
     defs.set(ref, node);
-    types.set(ref, result);
+    types.set(ref, node.type);
     // A constant op without operands (a literal vector) is constant too.
     if (inputs.every((input) => constants.has(input))) constants.add(ref);
     return ref;

@@ -3,7 +3,7 @@
 //   the fused network against the unfused one; the tiled image against the untiled one, bit for bit.
 // Weights and images are random: what is checked is that the device computes what the graph says.
 
-import { internal } from '../diagnostics.js';
+import { internal, printLoc } from '../diagnostics.js';
 import { evalDim, isSymbolic, type Sizes } from '../runtime/dims.js';
 import { open } from '../runtime/executor.js';
 import type { PlanarImage } from '../runtime/image.js';
@@ -89,7 +89,7 @@ export async function* checkKernels(
       const expected = referenceOf(node, inputs, sizes, step.writes.channels);
       const written = await probe.run(step, sizes, contents);
       const actual = viewOf(plan, step.writes, new Map([[step.writes.buffer, written]]), sizes);
-      const at = node.loc ? ` at ${node.loc.file}:${node.loc.line}:${node.loc.column}` : '';
+      const at = node.loc ? ` at ${printLoc(node.loc)}` : '';
       yield {
         what: `${plan.kernels[step.kernel]!.name}${at}`,
         error: difference(actual.data, expected.data),

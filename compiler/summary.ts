@@ -1,7 +1,7 @@
 // What a network costs, read off its unoptimized graph: the numbers papers quote.
 
 import { type Dim, isSymbolic } from '../runtime/dims.js';
-import type { Graph, Ref, TensorType } from './graph.js';
+import type { Graph, Node, Ref, TensorType } from './graph.js';
 import { typesOf } from './graph.js';
 import { GLOBAL_REACH } from './ops/op.js';
 import { opNamed } from './ops/registry.js';
@@ -21,23 +21,29 @@ export interface Summary {
 
 export function summarize(graph: Graph): Summary {
   const types = typesOf(graph);
-  const macsPerPixel = graph.nodes.reduce((sum, { op, inputs, attrs, type }) => {
-    const inputTypes = inputs.map((ref) => types.get(ref) as TensorType);
-    return sum + opNamed(op).macs(inputTypes, attrs) * pixelRatio(type, graph);
-  }, 0);
   return {
     parameters: graph.params
       .filter(({ trainable }) => trainable)
       .reduce((sum, { type }) => sum + sizeOf(type.shape as number[]), 0),
     tensors: graph.params.length,
     convs: graph.nodes.filter((node) => node.op === 'conv2d').length,
-    macsPerPixel,
+    macsPerPixel: graph.nodes.reduce((sum, node) => sum + macsPerPixel(node, graph, types), 0),
     receptiveRadius: receptiveRadius(graph),
   };
 }
 
+/** Multiply-accumulates of a node for each pixel of the graph's input. */
+export function macsPerPixel(
+  { op, inputs, attrs, type }: Node,
+  graph: Graph,
+  types: ReadonlyMap<Ref, TensorType>,
+): number {
+  const inputTypes = inputs.map((ref) => types.get(ref) as TensorType);
+  return opNamed(op).macs(inputTypes, attrs) * pixelRatio(type, graph);
+}
+
 /** Elements of a tensor (of one image) for each pixel of the graph's input; borders of unpadded convs not counted. */
-export function pixelRatio(type: TensorType, graph: Graph): number {
+function pixelRatio(type: TensorType, graph: Graph): number {
   const [, , ...input] = graph.inputs[0]?.type.shape ?? [];
   const elements = (dims: readonly Dim[]) =>
     dims.reduce<number>((product, dim) => product * (isSymbolic(dim) ? dim.mul / dim.div : dim), 1);

@@ -28,7 +28,8 @@ export function applyConstantOp(op: string, args: readonly Values[], attrs: Attr
   const structural = STRUCTURAL[op];
   if (structural) return structural(args, attrs);
   const row = POINTWISE[op] ?? internal(`no constant operation "${op}"`);
-  return pointwise(row, args, attrs);
+  const attr = row.attr === undefined ? 0 : (attrs[row.attr] ?? internal(`"${row.attr}" is missing`));
+  return applyRow(row, args, attr);
 }
 
 /** The value of `expr`, rounded to f32 once at the end. */
@@ -70,9 +71,8 @@ export function checkWeights(parameters: readonly Parameter[], weights: Weights)
   });
 }
 
-/** Operands of equal shape, one value, or `[C]` along the channel axis (1) of the other. */
-function pointwise(row: PointwiseRow, args: readonly Values[], attrs: Attrs): Values {
-  const attr = row.attr === undefined ? 0 : (attrs[row.attr] ?? internal(`"${row.attr}" is missing`));
+/** A pointwise row; operands of equal shape, one value, or `[C]` along the channel axis (1) of the other. */
+export function applyRow(row: PointwiseRow, args: readonly Values[], attr: number): Values {
   const [a, b] = args;
   if (!a || args.length !== row.arity) internal(`${args.length} operands for a row of ${row.arity}`);
   const shape = b && product(b.shape) > product(a.shape) ? b.shape : a.shape;

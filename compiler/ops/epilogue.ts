@@ -5,11 +5,12 @@
 //   sub($3, v)      the value in registers is the row's second operand: operand 3 minus the value
 
 import { internal } from '../../diagnostics.js';
+import { applyRow } from '../../runtime/constants.js';
 import { POINTWISE } from '../../runtime/kernels/pointwise.js';
 import type { Attrs, Node, TensorType } from '../graph.js';
 import { sizeOf, type Tensor } from '../tensor.js';
 import { nchw } from './op.js';
-import { applyRow, isPointwise, pointwiseAttr } from './pointwise.js';
+import { isPointwise, pointwiseAttr } from './pointwise.js';
 
 export interface EpilogueStep {
   readonly op: string;
@@ -56,8 +57,8 @@ export function applyEpilogue(value: Tensor, inputs: readonly Tensor[], attrs: A
   return epilogueOf(attrs).reduce((v, { op, attr = 0, operand, swapped }) => {
     const row = POINTWISE[op] ?? internal(`no pointwise row ${op}`);
     const other = operand === undefined ? undefined : spreadPhases(inputs[operand]!, v.shape);
-    if (!swapped || !other) return applyRow(row, v, other, attr);
-    return applyRow(row, other, v, attr);
+    if (!other) return applyRow(row, [v], attr);
+    return applyRow(row, swapped ? [other, v] : [v, other], attr);
   }, value);
 }
 

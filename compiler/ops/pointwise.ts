@@ -3,10 +3,10 @@
 // the same shape, one value per channel ([C]) or a scalar ([]); its gradient is then summed over what was broadcast.
 
 import { internal } from '../../diagnostics.js';
+import { applyRow } from '../../runtime/constants.js';
 import { map } from '../../runtime/kernels/map.js';
 import { POINTWISE, type PointwiseName, type PointwiseRow } from '../../runtime/kernels/pointwise.js';
 import type { Ref } from '../graph.js';
-import { sizeOf, type Tensor } from '../tensor.js';
 import { type GradientContext, type Op, POINTWISE_REACH, type Sample } from './op.js';
 import { broadcastOf, sameShape } from './types.js';
 
@@ -89,7 +89,7 @@ function record(name: string, row: PointwiseRow, rules: readonly (Rule | undefin
       if (b) broadcastOf(a, b, name);
       return a;
     },
-    reference: ([a, b], attrs) => applyRow(row, a!, b, row.attr ? Number(attrs[row.attr]) : 0),
+    reference: (inputs, attrs) => applyRow(row, inputs, pointwiseAttr(name, attrs) ?? 0),
     gradient: (context) =>
       rules.map((rule, i) => {
         if (!rule || !context.wants(i)) return undefined;
@@ -124,22 +124,6 @@ function samplesOf(name: string, row: PointwiseRow): Sample[] {
   const image = [2, 3, 2, 2];
   const seconds = row.arity === 1 ? [[]] : [[image], [[3]], [[]]];
   return seconds.map((second) => ({ inputs: [image, ...second], attrs, positive }));
-}
-
-/** Applies a row to every element, broadcasting `b`. */
-export function applyRow(row: PointwiseRow, a: Tensor, b: Tensor | undefined, attr: number): Tensor {
-  const data = new Float64Array(a.data.length);
-  const index = b ? broadcastIndex(a.shape, b) : () => 0;
-  for (let i = 0; i < data.length; i++) data[i] = row.reference(a.data[i]!, b ? b.data[index(i)]! : 0, attr);
-  return { shape: a.shape, data };
-}
-
-function broadcastIndex(shape: readonly number[], b: Tensor): (i: number) => number {
-  if (b.shape.length === 0) return () => 0;
-  if (b.shape.length === shape.length) return (i) => i;
-  const plane = sizeOf(shape.slice(2));
-  const channels = shape[1]!;
-  return (i) => Math.floor(i / plane) % channels;
 }
 
 export function isPointwise(op: string): boolean {

@@ -2,6 +2,7 @@
 // (shape against reference, gradient against finite differences, kernel against reference) then covers it.
 
 import { internal } from '../../diagnostics.js';
+import type { Node, Ref, TensorType } from '../graph.js';
 import { channelOps } from './channels.js';
 import { convOps } from './conv.js';
 import { loadOps } from './load.js';
@@ -16,6 +17,11 @@ export const OPS: ReadonlyMap<string, Op> = new Map(
     (op) => [op.name, op],
   ),
 );
+
+/** A node with the type that its op's shape rule gives; throws `ShapeError` when the operands do not fit. */
+export function makeNode(node: Omit<Node, 'type'>, typeOf: (ref: Ref) => TensorType): Node {
+  return { ...node, type: opNamed(node.op).shape(node.inputs.map(typeOf), node.attrs) };
+}
 
 export function opNamed(name: string): Op {
   return OPS.get(name) ?? internal(`no op named ${name}`);
