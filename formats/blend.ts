@@ -6,17 +6,7 @@ import { executionOrder, familyOf, leafOf, type NamedTensor, tensorsOf } from '.
 import { printShape, printSome, quote } from './values.js';
 import type { WeightFile, WeightTensor } from './weights.js';
 
-/** Of two sets of values for the same graph, as `matchWeights` gives them. */
-export function blendValues(
-  a: ReadonlyMap<string, Float32Array>,
-  b: ReadonlyMap<string, Float32Array>,
-  alpha: number,
-): Map<string, Float32Array> {
-  checkAlpha(alpha);
-  return new Map([...a].map(([name, data]) => [name, mix(data, b.get(name)!, alpha)]));
-}
-
-/** Of two files, without a graph. The result has the names and the order of `a`, in f32. */
+/** The result has the names and the order of `a`, in f32. */
 export function blend(a: WeightFile, b: WeightFile, alpha: number): WeightFile {
   checkAlpha(alpha);
   const pairs = pairUp(a, b);

@@ -38,8 +38,11 @@ export function interleave(
   return result;
 }
 
+/** 0 1 2 | 1 0 1 …: to and fro where the image is smaller than what it lacks. */
 function mirror(i: number, size: number): number {
-  return i < size ? i : Math.max(0, 2 * size - 2 - i);
+  if (size === 1) return 0;
+  const j = i % (2 * size - 2);
+  return j < size ? j : 2 * size - 2 - j;
 }
 
 /** Writes rows of `[rows][columns][stride]` (from column `skip`) into the region of `image`, which crops them. */

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
 import type { Planes } from '../../formats/image.js';
-import { crop, padToMultiple } from '../../formats/pad.js';
 import { cubicTaps, imresize, imresizeTo } from '../../formats/resize.js';
 
 function planes(
@@ -128,37 +127,5 @@ describe('imresize', () => {
       1,
     );
     for (let x = 5; x < 45; x++) expect(out.data[x]).toBeCloseTo((x + 0.5) * 0.8 - 0.5, 4);
-  });
-});
-
-describe('padding', () => {
-  test('reflects right and bottom to the next multiple, and crop takes it back', () => {
-    const image = planes(3, 2, (x, y, c) => 100 * c + 10 * y + x, 2);
-    const padded = padToMultiple(image, 4);
-    expect([padded.width, padded.height]).toEqual([4, 4]);
-    expect([...padded.data.subarray(0, 16)]).toEqual([
-      0, 1, 2, 1, 10, 11, 12, 11, 0, 1, 2, 1, 10, 11, 12, 11,
-    ]);
-    expect(crop(padded, 3, 2)).toEqual(image);
-  });
-
-  test('images smaller than their padding', () => {
-    expect([
-      ...padToMultiple(
-        planes(2, 1, (x) => x + 1),
-        4,
-      ).data.subarray(0, 4),
-    ]).toEqual([1, 2, 1, 2]);
-    expect([
-      ...padToMultiple(
-        planes(1, 1, () => 5),
-        4,
-      ).data,
-    ]).toEqual(Array(16).fill(5));
-  });
-
-  test('a multiple needs nothing', () => {
-    const image = planes(4, 8, (x) => x);
-    expect(padToMultiple(image, 4)).toBe(image);
   });
 });

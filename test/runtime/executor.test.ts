@@ -1,22 +1,19 @@
 // The executor on this machine's device: tiled runs give the bits of the untiled one, nothing leaks, nothing hangs.
 
-import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { UserError } from '../../diagnostics.js';
 import { addDim, sym } from '../../runtime/dims.js';
 import { type Network, type NetworkOptions, open } from '../../runtime/executor.js';
 import { type NodeDevice, openDevice } from '../../runtime/node.js';
 import type { Plan, PlanBuffer } from '../../runtime/plan.js';
+import { device as found } from '../on-device.js';
 import { chainPlan, photo, reference, tailPlan, tensor, toyPlan, toyWeights } from './plans.js';
 
 let device: NodeDevice;
-const found = await openDevice().catch(() =>
-  console.warn('\nNO WEBGPU DEVICE: the executor is NOT TESTED.\n'),
-);
 beforeEach(({ skip }) => {
   skip(!found, 'no WebGPU device');
   if (found) device = found;
 });
-afterAll(() => found?.close());
 
 const plan = toyPlan();
 
