@@ -11,6 +11,7 @@ export class GraphBuilder {
   readonly #inputs: Input[] = [];
   readonly #params: Param[] = [];
   readonly #nodes: Node[] = [];
+  readonly #updates = new Map<Ref, Ref>();
   readonly #types = new Map<Ref, TensorType>();
 
   constructor(name: string) {
@@ -50,9 +51,27 @@ export class GraphBuilder {
     return this.#types.has(`@${name}`);
   }
 
+  /** `param` is to become `value`; until then `current(param)` is that value. */
+  update(param: Ref, value: Ref): void {
+    this.#updates.set(param, value);
+  }
+
+  /** What a parameter's updates so far make of it. */
+  current(param: Ref): Ref {
+    return this.#updates.get(param) ?? param;
+  }
+
   finish(outputs: readonly Ref[]): Graph {
     for (const ref of outputs) this.type(ref);
-    return { name: this.#name, inputs: this.#inputs, params: this.#params, nodes: this.#nodes, outputs };
+    const updates = [...this.#updates].map(([param, value]) => ({ param, value }));
+    return {
+      name: this.#name,
+      inputs: this.#inputs,
+      params: this.#params,
+      nodes: this.#nodes,
+      outputs,
+      updates,
+    };
   }
 
   #define(ref: Ref, type: TensorType): Ref {

@@ -49,12 +49,20 @@ export type Init =
   | { readonly kind: 'kaiming'; readonly fanIn: number; readonly scale: number }
   | { readonly kind: 'constant'; readonly value: number };
 
+/** The new value of a parameter after a run of the graph: running statistics of batch norm, power iterations. */
+export interface Update {
+  readonly param: Ref;
+  readonly value: Ref;
+}
+
 export interface Graph {
   readonly name: string;
   readonly inputs: readonly Input[];
   readonly params: readonly Param[];
   readonly nodes: readonly Node[];
   readonly outputs: readonly Ref[];
+  /** At most one per parameter, all made after the nodes have run. None outside of training. */
+  readonly updates: readonly Update[];
 }
 
 /** The type of every ref of `graph`. */
@@ -64,10 +72,24 @@ export function typesOf(graph: Graph): Map<Ref, TensorType> {
   return types;
 }
 
-/** How often each ref is used: as an operand or as an output of the graph. */
+/** The refs for whose sake a graph is run. */
+export function results(graph: Graph): Ref[] {
+  return [...graph.outputs, ...graph.updates.map(({ value }) => value)];
+}
+
+/** `graph` with its results renamed. */
+export function withResults(graph: Graph, rename: (ref: Ref) => Ref): Graph {
+  return {
+    ...graph,
+    outputs: graph.outputs.map(rename),
+    updates: graph.updates.map(({ param, value }) => ({ param, value: rename(value) })),
+  };
+}
+
+/** How often each ref is used: as an operand or as a result of the graph. */
 export function useCounts(graph: Graph): Map<Ref, number> {
   const counts = new Map<Ref, number>();
-  for (const ref of [...graph.nodes.flatMap((n) => n.inputs), ...graph.outputs]) {
+  for (const ref of [...graph.nodes.flatMap((n) => n.inputs), ...results(graph)]) {
     counts.set(ref, (counts.get(ref) ?? 0) + 1);
   }
   return counts;

@@ -4,7 +4,7 @@
 
 import { internal, type Loc } from '../diagnostics.js';
 import type { Attrs, Graph, Node, Ref, TensorType } from './graph.js';
-import { useCounts } from './graph.js';
+import { results, useCounts, withResults } from './graph.js';
 import { makeNode } from './ops/registry.js';
 
 export interface RuleContext {
@@ -90,12 +90,12 @@ function rewriteOnce(graph: Graph, rules: readonly Rule[], applied: Map<string, 
     renamed.set(old.ref, result);
     usesOfNew.set(result, (usesOfNew.get(result) ?? 0) + (uses.get(old.ref) ?? 0));
   }
-  return { ...graph, nodes, outputs: graph.outputs.map((ref) => renamed.get(ref) ?? ref) };
+  return withResults({ ...graph, nodes }, (ref) => renamed.get(ref) ?? ref);
 }
 
 /** Drops nodes whose result is not needed and numbers the rest from %0. Inputs and parameters stay declared. */
 export function eliminateDead(graph: Graph): Graph {
-  const live = new Set<Ref>(graph.outputs);
+  const live = new Set<Ref>(results(graph));
   for (const node of graph.nodes.toReversed()) {
     if (live.has(node.ref)) for (const ref of node.inputs) live.add(ref);
   }
@@ -107,5 +107,5 @@ export function eliminateDead(graph: Graph): Graph {
       renamed.set(node.ref, `%${i}`);
       return { ...node, ref: `%${i}`, inputs: node.inputs.map(rename) };
     });
-  return { ...graph, nodes, outputs: graph.outputs.map(rename) };
+  return withResults({ ...graph, nodes }, rename);
 }

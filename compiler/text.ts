@@ -5,7 +5,7 @@
 //     return %0
 //   }
 //
-// Attributes are JSON values sorted by name; `frozen` marks a parameter that is not trained.
+// A training step also says `update @bn.running_mean = %7` before it returns. Attributes are JSON values sorted by name; `frozen` marks a parameter that is not trained.
 
 import { fail, type Loc, printLoc } from '../diagnostics.js';
 import { parseDim } from '../runtime/dims.js';
@@ -16,7 +16,8 @@ export function printGraph(graph: Graph): string {
   const inputs = graph.inputs.map(({ ref, type }) => `${ref}: ${printType(type)}`);
   const signature = [...inputs, ...graph.params.map(printParam)];
   const body = graph.nodes.map((node) => `  ${printNode(node)}\n`).join('');
-  return `graph ${graph.name}(${signature.join(', ')}) {\n${body}  return ${graph.outputs.join(', ')}\n}\n`;
+  const updates = graph.updates.map(({ param, value }) => `  update ${param} = ${value}\n`).join('');
+  return `graph ${graph.name}(${signature.join(', ')}) {\n${body}${updates}  return ${graph.outputs.join(', ')}\n}\n`;
 }
 
 export function printNode({ ref, op, inputs, attrs, type, loc }: Node): string {
@@ -39,6 +40,7 @@ const TYPE = String.raw`f32\[([^\]]*)\]`;
 const HEADER = /^graph (\S+?)\((.*)\) \{$/;
 const INPUT = new RegExp(String.raw`^(%[\w.]+): ${TYPE}$`);
 const PARAM = new RegExp(String.raw`^(@[\w.]+): ${TYPE} = (\w+)\(([^)]*)\)( frozen)?$`);
+const UPDATE = /^update (@[\w.]+) = (\S+)$/;
 const NODE = new RegExp(
   String.raw`^(%\w+) = (\w+)\(([^)]*)\)(?: \{(.*)\})? : ${TYPE}(?:  ; (.+):(\d+):(\d+))?$`,
 );
@@ -75,7 +77,10 @@ export function parseGraph(text: string, file = 'graph'): Graph {
       ];
       return { ref, type: parseType(shape, bad), init: parseInit(kind, args, bad), trainable: !frozen };
     });
-  const nodes = lines.slice(1, -2).map((line): Node => {
+  const body = lines.slice(1, -2);
+  const first = body.findIndex((line) => line.startsWith('  update '));
+  const end = first < 0 ? body.length : first;
+  const nodes = body.slice(0, end).map((line): Node => {
     number++;
     const [, ref, op, operands, attrs, shape, locFile, row, column] = read(NODE, line);
     const loc: Loc | undefined = locFile
@@ -90,11 +95,16 @@ export function parseGraph(text: string, file = 'graph'): Graph {
       ...(loc && { loc }),
     };
   });
+  const updates = body.slice(end).map((line) => {
+    number++;
+    const [, param, value] = read(UPDATE, line) as [string, string, string];
+    return { param, value };
+  });
   number = lines.length - 1;
   const [, outputs] = read(/^return (.*)$/, lines[lines.length - 2] ?? '') as [string, string];
   number++;
   if (lines.at(-1) !== '}') bad(lines.at(-1) ?? '');
-  return { name, inputs, params, nodes, outputs: splitList(outputs) };
+  return { name, inputs, params, nodes, outputs: splitList(outputs), updates };
 }
 
 type Bad = (line: string) => never;

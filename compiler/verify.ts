@@ -26,5 +26,10 @@ export function verify(graph: Graph, after: string): Graph {
     define(node.ref, node.type);
   }
   for (const ref of graph.outputs) use(ref, () => 'return');
+  for (const { param, value } of graph.updates) {
+    const by = () => `the update of ${param}`;
+    const [from, to] = [use(value, by), use(param, by)];
+    if (!sameShape(from.shape, to.shape)) internal(`${after}: ${by()} has type ${printType(from)}`);
+  }
   return graph;
 }

@@ -74,6 +74,8 @@ export type Packing =
 
 /** An activation tensor `[n][h][w][stride]`, alive from the step that first writes it to the last that reads it. */
 export interface PlanBuffer {
+  /** Where it lies, when it outlives a run: then it has no lifetime and shares its place with no other. */
+  readonly resident?: Residence;
   readonly name: string;
   readonly dims: readonly [n: Dim, h: Dim, w: Dim];
   readonly stride: number;
@@ -128,3 +130,38 @@ export type Binding = { readonly buffer: number } | { readonly constant: number 
 
 /** Number of workgroups along one axis: the product of `ceil(dim / per)`. */
 export type Axis = readonly { readonly dim: Dim; readonly per: number }[];
+
+/**
+ * A plan that is run again and again on tensors that stay on the device: a training step. Its sizes are numbers.
+ * Outputs of one channel and pixel are scalars (losses).
+ */
+export interface StepPlan extends Plan {
+  readonly arenas: readonly Arena[];
+  readonly residents: readonly Resident[];
+}
+
+/**
+ * Residents one after another in one buffer. Those that are trained have a twin buffer of gradients, each at the same
+ * offset: an optimizer sees two long vectors and no tensors. Padding of a packed tensor is zero, as is its gradient.
+ */
+export interface Arena {
+  /** The network they belong to. */
+  readonly network: string;
+  readonly trained: boolean;
+  /** A multiple of 256. */
+  readonly bytes: number;
+}
+
+/** A tensor of the checkpoint on the device, in f32. */
+export interface Resident extends Parameter {
+  readonly packing: Packing;
+  readonly arena: number;
+  /** Bytes from the start of the arena, a multiple of 256. */
+  readonly offset: number;
+}
+
+/** A buffer that is a resident's value, or the place of its gradient. */
+export interface Residence {
+  readonly resident: number;
+  readonly of: 'value' | 'gradient';
+}

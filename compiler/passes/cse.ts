@@ -1,6 +1,6 @@
 // Common subexpressions: two nodes of one op, operands and attributes are one node.
 
-import type { Graph, Ref } from '../graph.js';
+import { type Graph, type Ref, withResults } from '../graph.js';
 
 export function shareCommon(graph: Graph): { graph: Graph; shared: number } {
   const known = new Map<string, Ref>();
@@ -17,5 +17,5 @@ export function shareCommon(graph: Graph): { graph: Graph; shared: number } {
     known.set(key, node.ref);
     return [{ ...node, inputs }];
   });
-  return { graph: { ...graph, nodes, outputs: graph.outputs.map(rename) }, shared: renamed.size };
+  return { graph: withResults({ ...graph, nodes }, rename), shared: renamed.size };
 }
