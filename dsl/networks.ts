@@ -38,6 +38,8 @@ export interface Network {
   readonly role: NetworkItem['role'];
   readonly name: string;
   readonly graph: Graph;
+  /** The same with batch statistics and power iterations, and the updates of their state: what is trained. */
+  readonly training: Graph;
   readonly input: Shape;
   readonly output: Shape;
   /** Of a generator: output size over input size. */
@@ -177,6 +179,7 @@ export function lowerNetwork(def: NetworkDef, source: Source): Network {
     role: def.role,
     name: def.name,
     graph,
+    training: graph,
     input: def.input,
     output,
     ...(def.role === 'generator' && { scale: scaleOf(def.input, output, def.signature.span) }),

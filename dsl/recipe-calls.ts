@@ -17,9 +17,38 @@ import {
 } from './params.js';
 
 /** How originals become network inputs. */
-export interface Degradation {
-  readonly kind: 'bicubic';
-  readonly factor: number;
+export type Degradation =
+  | { readonly kind: 'bicubic'; readonly factor: number }
+  /** Real-ESRGAN's second-order degradation (arXiv:2107.10833; realesrgan_model.py, realesrgan_dataset.py). */
+  | {
+      readonly kind: 'realesrgan';
+      readonly factor: number;
+      readonly first: DegradationOrder;
+      readonly second: DegradationOrder;
+      /** Probability of the last sinc filter. */
+      readonly finalSinc: number;
+    };
+
+type Range = readonly [low: number, high: number];
+
+/** One round of blur, resizing, noise and JPEG. */
+export interface DegradationOrder {
+  /** Probability that there is a blur. */
+  readonly blur: number;
+  /** Standard deviation of the blur, in pixels. */
+  readonly sigma: Range;
+  /** Probabilities of enlarging and of reducing; else the size is kept. */
+  readonly enlarge: number;
+  readonly reduce: number;
+  readonly resize: Range;
+  /** Probability that the noise is Gaussian, with a standard deviation in 8-bit steps; else Poisson noise. */
+  readonly gaussian: number;
+  readonly noise: Range;
+  readonly poisson: Range;
+  /** Probability that the noise is the same in all channels. */
+  readonly gray: number;
+  /** Quality, 1 to 100. */
+  readonly jpeg: Range;
 }
 
 export interface Adam {

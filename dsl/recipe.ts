@@ -43,6 +43,8 @@ export interface Stage<Minimize> {
   readonly schedule: Schedule;
   readonly ema?: number;
   readonly clip?: number;
+  /** Paths of the generator whose parameters stay as they are: `body` freezes `body.3.conv.weight`. */
+  readonly freeze: readonly string[];
 }
 
 /** What both the recipe and a stage may say. */
@@ -153,6 +155,7 @@ function readStage(
     schedule,
     ...(ema !== undefined && { ema }),
     ...(clip !== undefined && { clip }),
+    freeze: [],
   };
 }
 

@@ -14,8 +14,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   runtime: ['diagnostics.ts', 'formats', 'runtime/kernels'],
   compiler: ['diagnostics.ts', 'runtime', 'runtime/kernels'],
   dsl: ['diagnostics.ts', 'compiler', 'runtime'],
-  'index.ts': ['diagnostics.ts', 'formats', 'dsl', 'compiler', 'runtime'],
-  cli: ['diagnostics.ts', 'index.ts', 'formats', 'dsl', 'compiler', 'runtime'],
+  train: ['diagnostics.ts', 'formats', 'dsl', 'compiler', 'runtime'],
+  'index.ts': ['diagnostics.ts', 'formats', 'train', 'dsl', 'compiler', 'runtime'],
+  cli: ['diagnostics.ts', 'index.ts', 'train', 'formats', 'dsl', 'compiler', 'runtime'],
   'node.ts': ['cli', 'formats', 'runtime'],
 };
 
