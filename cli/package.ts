@@ -29,11 +29,36 @@ export function bundledGraphs(): string[] {
     .sort();
 }
 
+/** The network that `src run` takes when none is named. */
+export const DEFAULT_NETWORK = 'photo';
+
+/**
+ * The trained weights that come with a bundled network, by style: `graphs/weights/photo-sharp.safetensors` is `sharp`,
+ * `graphs/weights/photo.safetensors` is `natural`. None for a file of the user's own, whatever its name.
+ */
+export function bundledWeights({ name, text }: Source): ReadonlyMap<string, string> {
+  const network = bundledName(name);
+  const original = join(ROOT, 'graphs', `${network}.sr`);
+  const folder = join(ROOT, 'graphs', 'weights');
+  if (!existsSync(original) || readFileSync(original, 'utf8') !== text || !existsSync(folder))
+    return new Map();
+  const styles = readdirSync(folder).flatMap((file): [string, string][] => {
+    const [, trained, style = 'natural'] = /^(.+?)(?:-(\w+))?\.safetensors$/.exec(file) ?? [];
+    return trained === network ? [[style, join(folder, file)]] : [];
+  });
+  return new Map(styles.sort());
+}
+
+/** The name under which `path` means a bundled network: `esrgan`, `esrgan.sr`, `graphs/esrgan.sr`. */
+function bundledName(path: string): string {
+  return path.replace(/^(\.\/)?graphs\//, '').replace(/\.sr$/, '');
+}
+
 /** The `.sr` file at `path`, or else the bundled one of that name: `esrgan`, `esrgan.sr` or `graphs/esrgan.sr`. */
 export async function readGraph(path: string): Promise<Source> {
   const found = await statOf(path);
   if (found && !found.isDirectory()) return readText(path);
-  const name = path.replace(/^(\.\/)?graphs\//, '').replace(/\.sr$/, '');
+  const name = bundledName(path);
   const bundled = bundledGraphs();
   if (bundled.includes(name)) {
     const { text } = await readText(join(ROOT, 'graphs', `${name}.sr`));

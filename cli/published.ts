@@ -1,4 +1,4 @@
-// Where trained weights come from, until this program brings its own: the messages of `src run` without them.
+// Where trained weights come from that this program does not bring along: the messages of `src run` without them.
 
 import { fail } from '../diagnostics.js';
 import { bundledGraphs } from './package.js';
@@ -16,17 +16,12 @@ const PUBLISHED: readonly (readonly [args: string, project: string])[] = [
 
 const NOTES = PUBLISHED.map(([args, project]) => `${`src run ${args}`.padEnd(70)} ${project}`);
 
-/** `network` is the .sr file that was named, if any. */
-export function failWithoutWeights(network: string | undefined): never {
-  return fail(
-    network === undefined
-      ? 'a network and trained weights are needed: src run FILE.sr --weights FILE --input IMAGE'
-      : 'trained weights are needed: --weights FILE',
-    {
-      notes: ['published weights that fit the networks that come with this program:', ...NOTES],
-      help: 'get one of these files from the releases of the project xinntao/Real-ESRGAN on GitHub',
-    },
-  );
+/** `network` is the .sr file that was named. */
+export function failWithoutWeights(network: string): never {
+  return fail(`${network}: trained weights are needed: --weights FILE`, {
+    notes: ['published weights that fit the networks that come with this program:', ...NOTES],
+    help: 'get one of these files from the releases of the project xinntao/Real-ESRGAN on GitHub',
+  });
 }
 
 export function failWithoutNetwork(weights: string): never {

@@ -12,22 +12,20 @@ import { Codec } from '../codec.js';
 import type { Io } from '../io.js';
 import { type Batch, listJobs } from '../jobs.js';
 import { numberWithin, precisionOption, type Settings, setOption, wholeNumber } from '../options.js';
-import { readGraph } from '../package.js';
+import { DEFAULT_NETWORK, readGraph } from '../package.js';
 import { type Report, reporter } from '../progress.js';
-import { failWithoutNetwork, failWithoutWeights } from '../published.js';
+import { failWithoutNetwork } from '../published.js';
+import { chooseWeights, type WeightChoice, type WeightOptions } from '../run-weights.js';
 import { type Opened, type Upscaler, upscaleAll } from '../upscale.js';
 import { loadWeights, underGraphNames } from '../weights.js';
 
-interface Options {
-  readonly weights?: string;
+interface Options extends WeightOptions {
   readonly input?: string;
   readonly output?: string;
   readonly format?: ImageFormat;
   readonly overwrite?: true;
   readonly scale?: number;
   readonly set: Settings;
-  readonly blend?: string;
-  readonly alpha?: number;
   readonly precision: 'f32' | 'f16';
   readonly tile: number | 'auto';
   readonly device: string;
@@ -38,8 +36,16 @@ interface Options {
 export function runCommand(io: Io): Command {
   return new Command('run')
     .description('enlarge an image, or a folder of images, with a trained network')
-    .argument('[file.sr]', 'the network: your own file, or esrgan, compact, … that come with this program')
-    .option('-w, --weights <file>', '.pth, .safetensors, ncnn .param or .bin, or TensorFlow.js model.json')
+    .argument(
+      '[file.sr]',
+      'the network: your own file, or esrgan, compact, … that come with this program',
+      DEFAULT_NETWORK,
+    )
+    .option(
+      '-w, --weights <file>',
+      '.pth, .safetensors, ncnn .param or .bin, or TensorFlow.js model.json; the default network brings its own',
+    )
+    .option('--style <name>', 'which of the weights that come along: natural (the default), or sharp')
     .option('-i, --input <path>', 'an image, a folder (with all below it), or - for standard input')
     .option(
       '-o, --output <path>',
@@ -59,7 +65,7 @@ export function runCommand(io: Io): Command {
     .option('--overwrite', 'make images of a folder again whose results are there already')
     .addOption(setOption())
     .option('--blend <file>', 'second weights, to be mixed with the first')
-    .option('--alpha <number>', 'the share of --blend, 0 to 1', numberWithin('--alpha', 0, 1))
+    .option('--alpha <number>', 'the share of --blend or --style, 0 to 1', numberWithin('--alpha', 0, 1))
     .addOption(precisionOption('of the computation; f16 is faster and takes half the memory').default('f32'))
     .option(
       '--tile <pixels>',
@@ -77,30 +83,31 @@ Alpha, 16 bits per sample, gray, colour profile and physical size are kept. A fo
 again: finished images are skipped.
 
 Examples:
+  src run --input photo.jpg
+  src run --input photo.jpg --style sharp --alpha 0.5
   src run esrgan --weights RealESRGAN_x4plus.pth --input photo.jpg
   src run esrgan --weights RealESRGAN_x4plus.pth --input photos/ --output large/ --format png
   src run esrgan --weights RealESRNet_x4plus.pth --blend RealESRGAN_x4plus.pth --alpha 0.8 --input photo.jpg
   src run mine.sr --set blocks=6 --weights mine.safetensors --input - --output - < small.png > large.png
 `,
     )
-    .action(async (network: string | undefined, options: Options) => run(io, network, options));
+    .action(async (network: string, options: Options, command: Command) =>
+      run(io, network, options, command.args.length > 0),
+    );
 }
 
 function tileSide(text: string): number | 'auto' {
   return text === 'auto' ? text : wholeNumber('--tile', text);
 }
 
-async function run(io: Io, path: string | undefined, options: Options): Promise<void> {
-  const { weights: weightPath, input, output, set, quiet = false, json = false } = options;
-  if (weightPath === undefined) failWithoutWeights(path);
-  if (path === undefined) failWithoutNetwork(weightPath);
+async function run(io: Io, path: string, options: Options, named: boolean): Promise<void> {
+  const { weights, input, output, set, quiet = false, json = false } = options;
+  if (!named && weights !== undefined) failWithoutNetwork(weights);
   if (input === undefined) {
     fail('which image? --input is missing', { help: 'add --input photo.jpg, or --input photos/' });
   }
-  if ((options.blend === undefined) !== (options.alpha === undefined)) {
-    fail('--blend and --alpha belong together', { help: 'write --blend FILE --alpha 0.8, or neither' });
-  }
   const source = await readGraph(path);
+  const choice = chooseWeights(source, options);
   const compiled = compile(source, { set });
   const networkScale = scaleOf(compiled, source.name);
   const scale = options.scale ?? networkScale;
@@ -117,12 +124,12 @@ async function run(io: Io, path: string | undefined, options: Options): Promise<
     fail('--json and the image both go to standard output', { help: 'name a file: --output large.png' });
   }
   const report = reporter(io, { json, quiet });
-  const weights = await weightsFor(compiled, weightPath, options);
+  const trained = await weightsFor(compiled, choice);
   if (batch.jobs.length > 1 || batch.skipped > 0) {
     report({ event: 'batch', images: batch.jobs.length, skipped: batch.skipped, ignored: batch.ignored });
   }
   if (batch.jobs.length > 0)
-    await upscale(io, compiled, weights, batch, { scale, networkScale }, options, report);
+    await upscale(io, compiled, trained, batch, { scale, networkScale }, options, report);
 }
 
 /** The network's enlargement; refuses what does not take an RGB image and give a larger one. */
@@ -144,10 +151,10 @@ function scaleOf({ network }: Compiled, file: string): number {
 }
 
 /** Under the graph's names: what does not fit is told here, and files of different key families pair up. */
-async function weightsFor(compiled: Compiled, path: string, options: Options): Promise<WeightFile> {
-  const weights = underGraphNames(compiled, await loadWeights(path));
-  if (options.blend === undefined || options.alpha === undefined) return weights;
-  return blend(weights, underGraphNames(compiled, await loadWeights(options.blend)), options.alpha);
+async function weightsFor(compiled: Compiled, { first, mixed }: WeightChoice): Promise<WeightFile> {
+  const weights = underGraphNames(compiled, await loadWeights(first));
+  if (!mixed) return weights;
+  return blend(weights, underGraphNames(compiled, await loadWeights(mixed.second)), mixed.alpha);
 }
 
 async function upscale(

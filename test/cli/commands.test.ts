@@ -116,8 +116,8 @@ describe('run: mistakes are told before anything is computed', () => {
   const doubler = ['run', paths['doubler.sr'], '-w', paths['doubler.safetensors']];
 
   test('no weights', async () => {
-    const error = await errorOf('run', 'esrgan');
-    expect(error).toContain('error: trained weights are needed: --weights FILE');
+    const error = await errorOf('run', 'esrgan', '-i', paths['image.png']);
+    expect(error).toContain('error: graphs/esrgan.sr: trained weights are needed: --weights FILE');
     expect(error).toContain('src run esrgan --weights RealESRGAN_x4plus.pth');
   });
 
