@@ -2,10 +2,11 @@
 
 import { fail } from '../diagnostics.js';
 import type { Item } from './ast.js';
+import { degradations } from './degradations.js';
 import { COMBINATORS, LAYERS } from './layers.js';
 import { FUNCTIONS } from './loss-functions.js';
 import type { Callable, Param } from './params.js';
-import { AVERAGES, CLIPS, degradations, OPTIMIZERS, SCHEDULES } from './recipe-calls.js';
+import { AVERAGES, CLIPS, OPTIMIZERS, SCHEDULES } from './recipe-calls.js';
 import { standardLibrary } from './standard.js';
 import { didYouMean } from './suggest.js';
 

@@ -29,6 +29,7 @@ export interface Param<T> {
   readonly rest?: true;
 }
 
+export type Range = readonly [low: number, high: number];
 export type Params = Readonly<Record<string, Param<unknown>>>;
 export type ArgsOf<P extends Params> = { readonly [K in keyof P]: P[K] extends Param<infer T> ? T : never };
 
@@ -74,6 +75,11 @@ export const positive = numeric('a number above 0 that f32 holds', (v) => Math.f
 export const number = numeric('a number that f32 holds', inF32);
 export const fraction = numeric('a number from 0 up to, but not including, 1', (v) => v >= 0 && v < 1);
 
+export const probability = numeric('a number from 0 to 1', (v) => v >= 0 && v <= 1);
+export const amount = numeric('a number, 0 or more, that f32 holds', (v) => v >= 0 && inF32(v));
+export const odd = numeric('an odd number, 3 or more', (v) => v >= 3 && v % 2 === 1);
+export const quality = numeric('a whole number from 1 to 100', (v) => v >= 1 && v <= 100 && v % 1 === 0);
+
 /** Tied to a number found elsewhere: `why` names it, "the generator's scale". */
 export const multipleOf = (of: number, why: string) =>
   numeric(`a multiple of ${of}, ${why}`, (v) => Number.isSafeInteger(v) && v >= 1 && v % of === 0)();
@@ -96,6 +102,19 @@ export const listOf = <T>(item: Param<T>, expected: string): Param<readonly T[]>
     const items = (isTuple(value) ? value.items : [value]).map((v) => item.read(v));
     return items.some((v) => v === undefined) ? undefined : items.filter((v) => v !== undefined);
   });
+
+/** `(0.2, 3)`: the smaller one first. */
+export const range = (item: Param<number>, fallback: Range): Param<Range> =>
+  param(
+    `a range, two numbers, each ${item.expected}, the smaller first`,
+    (value) => {
+      const [low, high, more] = isTuple(value) ? value.items.map((v) => item.read(v)) : [];
+      return low !== undefined && high !== undefined && more === undefined && low <= high
+        ? [low, high]
+        : undefined;
+    },
+    fallback,
+  );
 
 export const rest = <T>(item: Param<T>): Param<readonly T[]> => ({
   ...listOf(item, `each ${item.expected}`),

@@ -5,13 +5,13 @@ import { fail, type Span } from '../diagnostics.js';
 import {
   callable,
   count,
-  exactly,
   fraction,
   listOf,
   number,
   optional,
   or,
   positive,
+  type Range,
   table,
   word,
 } from './params.js';
@@ -25,25 +25,39 @@ export type Degradation =
       readonly factor: number;
       readonly first: DegradationOrder;
       readonly second: DegradationOrder;
-      /** Probability of the last sinc filter. */
+      /** Probability of the last sinc filter, which stands beside the second JPEG: before or after it, by a coin. */
       readonly finalSinc: number;
     };
 
-type Range = readonly [low: number, high: number];
-
-/** One round of blur, resizing, noise and JPEG. */
+/** One round of blur, resizing, noise and JPEG, in this order; names and numbers as in its options. */
 export interface DegradationOrder {
   /** Probability that there is a blur. */
   readonly blur: number;
-  /** Standard deviation of the blur, in pixels. */
+  /** Widths of blur kernels: the odd numbers in the range. */
+  readonly kernel: Range;
+  /** Probability that the blur is a sinc filter instead of a Gaussian. */
+  readonly sinc: number;
+  /**
+   * Relative frequencies of the Gaussians: isotropic, anisotropic, generalized isotropic, generalized anisotropic,
+   * plateau-shaped isotropic, plateau-shaped anisotropic.
+   */
+  readonly shapes: readonly number[];
+  /** Standard deviation of the blur along each axis, in pixels. */
   readonly sigma: Range;
+  /** Exponent of generalized Gaussians. */
+  readonly generalized: Range;
+  /** Exponent of plateau-shaped Gaussians. */
+  readonly plateau: Range;
   /** Probabilities of enlarging and of reducing; else the size is kept. */
   readonly enlarge: number;
   readonly reduce: number;
+  /** Reductions go down to the first, enlargements up to the second. */
   readonly resize: Range;
-  /** Probability that the noise is Gaussian, with a standard deviation in 8-bit steps; else Poisson noise. */
+  /** Probability that the noise is Gaussian; else it is Poisson noise. */
   readonly gaussian: number;
+  /** Standard deviation of Gaussian noise, in 8-bit steps. */
   readonly noise: Range;
+  /** Factor of Poisson noise. */
   readonly poisson: Range;
   /** Probability that the noise is the same in all channels. */
   readonly gray: number;
@@ -74,17 +88,6 @@ export type Schedule =
     };
 
 const steps = () => listOf(count(), 'step numbers, such as (50k, 100k)');
-
-/** `scale` is the generator's, where it is known: the reduction it undoes. */
-export const degradations = (scale?: number) =>
-  table<Degradation>(
-    callable(
-      'bicubic',
-      'antialiased bicubic reduction, as MATLAB has it',
-      { factor: scale === undefined ? count() : exactly(scale, "the generator's scale") },
-      ({ factor }) => ({ kind: 'bicubic', factor }),
-    ),
-  );
 
 export const OPTIMIZERS = table<Adam>(
   callable(

@@ -2,6 +2,7 @@
 
 import { type Diagnostic, fail, type Span } from '../diagnostics.js';
 import type { Expr, Stage as StageSyntax, TrainItem } from './ast.js';
+import { degradations } from './degradations.js';
 import { count, multipleOf, whole } from './params.js';
 import type { Problems } from './problems.js';
 import {
@@ -10,7 +11,6 @@ import {
   AVERAGES,
   CLIPS,
   type Degradation,
-  degradations,
   OPTIMIZERS,
   SCHEDULES,
   type Schedule,

@@ -158,6 +158,7 @@ describe('experiments', () => {
       optimizer: { kind: 'adam', lr: 2e-4, betas: [0.9, 0.99], eps: 1e-8 },
       schedule: { kind: 'every', every: 200_000, by: 0.5 },
       ema: 0.999,
+      freeze: [],
     });
     const gan = recipe!.stages[1]!;
     expect(gan.from).toBe('psnr');
