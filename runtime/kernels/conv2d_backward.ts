@@ -1,40 +1,42 @@
-// The two gradients of a convolution (no phases), in their direct form. `dgrad` gathers: each input pixel sums over the
-// outputs that saw it. `wgrad` splits its long sum over rows into a fixed number of parts, added up in order by
-// `wgradSum`, so that the result depends on the shapes only.
+// The two gradients of a convolution (no phases). `dgrad` gathers: each input pixel sums over the outputs that saw it.
+// `wgradParts` splits its long sum over the rows of all images into parts, which `sumParts` adds up in order: the
+// result depends on the shapes and the number of parts only.
 
 import type { DType } from '../plan.js';
 import { gather } from './gather.js';
-import type { KernelCall, View } from './kernel.js';
+import type { KernelCall, PointwiseStep, View } from './kernel.js';
 import { assemble, elementIndex, groupsOf, load, reads, writes } from './text.js';
 
 interface Geometry {
   readonly kernel: readonly [height: number, width: number];
   readonly stride: number;
   readonly pad: number;
+  readonly variant: 'direct' | 'subgroup';
+  readonly subgroupSize?: number;
 }
 
-/** Weights, or their gradient, as `convPacking` lays them out; `parts` times in a row for partial sums. */
+/** Weights as `convPacking` lays them out. */
 interface Weights {
   readonly slot: number;
   readonly dtype: DType;
 }
 
-interface DgradSpec extends Geometry {
+export interface DgradSpec extends Geometry {
   readonly dy: View;
   readonly dx: View;
-  /** `[I, O, H, W]` (in and out exchanged, taps as they are) packed as a conv from O to I channels. */
+  /** Of the convolution itself: packed as a conv from the channels of dx to those of dy. */
   readonly weight: Weights;
+  readonly epilogue?: readonly PointwiseStep[];
 }
 
-/** The gradient with respect to the input. */
-export function dgrad({ dy, dx, weight, kernel, stride, pad }: DgradSpec): KernelCall {
+/** The gradient with respect to the input. A conv with flipped weights does the same where the stride is 1. */
+export function dgrad({ dy, dx, weight, kernel, stride, pad, epilogue = [] }: DgradSpec): KernelCall {
   const [height, width] = kernel;
-  const outputs = groupsOf(dy.channels);
-  const rows = groupsOf(dx.channels) * 4;
+  const [inputGroups, outputGroups] = [groupsOf(dx.channels), groupsOf(dy.channels)];
   const lane = (k: number): string => load(weight, 4, `w + ${k}u`);
   return gather(
     `dgrad${height}x${width}_${dy.channels}_${dx.channels}`,
-    { x: dy, y: dx },
+    { x: dy, y: dx, epilogue },
     [
       'var value = Value();',
       `for (var ky = 0u; ky < ${height}u; ky++) { for (var kx = 0u; kx < ${width}u; kx++) {`,
@@ -42,29 +44,29 @@ export function dgrad({ dy, dx, weight, kernel, stride, pad }: DgradSpec): Kerne
       `let top = row + ${pad}u - ky; let left = column + ${pad}u - kx;`,
       `let y = top / ${stride}u; let x = left / ${stride}u;`,
       `if (top % ${stride}u != 0u || left % ${stride}u != 0u || y >= u.x_h || x >= u.x_w) { continue; }`,
-      `for (var o = 0u; o < ${outputs}u; o++) {`,
+      `for (var o = 0u; o < ${outputGroups}u; o++) {`,
       'let d = x_at(image, y, x, o);',
-      `let w = ((ky * ${width}u + kx) * ${outputs}u + o) * ${rows}u + group * 4u;`,
-      `value += d * mat4x4<f32>(${[0, 1, 2, 3].map(lane).join(', ')});`,
+      `let w = (((ky * ${width}u + kx) * ${inputGroups}u + group) * ${outputGroups}u + o) * 4u;`,
+      `value += mat4x4<f32>(${[0, 1, 2, 3].map(lane).join(', ')}) * d;`,
       '} } }',
     ],
     { uses: [reads(weight)] },
   );
 }
 
-interface WgradSpec extends Geometry {
+export interface WgradSpec extends Geometry {
   readonly x: View;
   readonly dy: View;
-  /** f32: WGRAD_PARTS gradients one after the other, each packed as a conv from I to O channels. */
+  /** f32: `parts` gradients one after the other, each packed as the weights are. */
   readonly partial: Weights;
+  /** How many shares the rows of all images are divided into. */
+  readonly parts: number;
 }
 
-/** How many partial sums `wgrad` makes. */
-export const WGRAD_PARTS = 16;
 const WORKGROUP = 64;
 
 /** Partial sums of the gradient with respect to the weights: of each part's share of the rows of all images. */
-export function wgrad({ x, dy, partial, kernel, stride, pad }: WgradSpec): KernelCall {
+export function wgradParts({ x, dy, partial, parts, kernel, stride, pad }: WgradSpec): KernelCall {
   const [height, width] = kernel;
   const [inputs, outputs] = [groupsOf(x.channels), groupsOf(dy.channels) * 4];
   const size = height * width * inputs * outputs;
@@ -81,7 +83,7 @@ export function wgrad({ x, dy, partial, kernel, stride, pad }: WgradSpec): Kerne
       `if (id.x >= ${size}u) { return; }`,
       `let o = id.x % ${outputs}u; let i = id.x / ${outputs}u % ${inputs}u; let tap = id.x / ${outputs * inputs}u;`,
       `let ky = tap / ${width}u; let kx = tap % ${width}u;`,
-      `let rows = u.dy_n * u.dy_h; let share = (rows + ${WGRAD_PARTS - 1}u) / ${WGRAD_PARTS}u;`,
+      `let rows = u.dy_n * u.dy_h; let share = (rows + ${parts - 1}u) / ${parts}u;`,
       'var sum = Value();',
       'for (var row = id.y * share; row < min((id.y + 1u) * share, rows); row++) {',
       // Positions before the image wrap to huge numbers.
@@ -95,27 +97,6 @@ export function wgrad({ x, dy, partial, kernel, stride, pad }: WgradSpec): Kerne
       `s${partial.slot}[id.y * ${size}u + id.x] = sum;`,
       '}',
     ],
-    workgroups: [[{ dim: size, per: WORKGROUP }], [{ dim: WGRAD_PARTS, per: 1 }], []],
-  });
-}
-
-/** Adds up the parts; `dw` is f32, `elements` its packed length in floats. */
-export function wgradSum(spec: { partial: Weights; dw: Weights; elements: number }): KernelCall {
-  const { partial, dw, elements } = spec;
-  return assemble({
-    name: `wgrad_sum_${elements}`,
-    uniforms: { size: elements / 4 },
-    uses: [reads(partial), writes(dw)],
-    width: 4,
-    body: [
-      `@compute @workgroup_size(${WORKGROUP})`,
-      'fn main(@builtin(global_invocation_id) id: vec3<u32>) {',
-      `if (id.x >= u.size) { return; }`,
-      'var sum = Value();',
-      `for (var part = 0u; part < ${WGRAD_PARTS}u; part++) { sum += ${load(partial, 4, `part * u.size + id.x`)}; }`,
-      `s${dw.slot}[id.x] = sum;`,
-      '}',
-    ],
-    workgroups: [[{ dim: elements / 4, per: WORKGROUP }], [], []],
+    workgroups: [[{ dim: size, per: WORKGROUP }], [{ dim: parts, per: 1 }], []],
   });
 }

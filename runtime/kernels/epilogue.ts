@@ -13,6 +13,7 @@ export function putFunction(y: View, steps: readonly PointwiseStep[], width: Wid
   const at = (operand: PointwiseOperand): string => {
     if ('tensor' in operand)
       return load(operand.tensor, width, elementIndex(operand.tensor, width, 'pixel', 'group'));
+    if ('scalar' in operand) return `Value(${load(operand.scalar, width, '0u')}${width === 4 ? '.x' : ''})`;
     const { vector } = operand;
     const elements = (groupsOf(y.channels) * 4) / width;
     return load(vector, width, vector.phased ? `phase * ${elements}u + group` : 'group');

@@ -2,7 +2,7 @@
 // share one skeleton, in which consecutive invocations take consecutive channel groups and then columns, so that
 // whole pixels are loaded and stored contiguously; each op adds the lines that make `value`.
 
-import { mulDim } from '../dims.js';
+import { type Dim, mulDim } from '../dims.js';
 import { putFunction } from './epilogue.js';
 import type { KernelCall, PointwiseStep, View } from './kernel.js';
 import { roundUp } from './kernel.js';
@@ -28,8 +28,10 @@ interface GatherOptions {
   /** Channels per element of `x` and of `y`. */
   readonly xWidth?: Width;
   readonly yWidth?: Width;
-  /** What else the lines read. */
+  /** What else the lines read: storage, uniform words and functions. */
   readonly uses?: readonly Use[];
+  readonly uniforms?: Readonly<Record<string, Dim>>;
+  readonly functions?: readonly string[];
 }
 
 const WORKGROUP = { x: 64, y: 2 };
@@ -150,19 +152,20 @@ export function gather(
   name: string,
   { x, y, epilogue = [] }: GatherSpec,
   lines: readonly string[],
-  { xWidth = 4, yWidth = 4, uses = [] }: GatherOptions = {},
+  { xWidth = 4, yWidth = 4, uses = [], uniforms, functions = [] }: GatherOptions = {},
 ): KernelCall {
   const groups = (roundUp(y.offset + y.channels, 4) - y.offset) / yWidth;
   const xIndex = elementIndex(x, xWidth, '(image * u.x_h + row) * u.x_w + column', 'element');
   return assemble({
     name,
-    uniforms: { x_h: x.dims[1], x_w: x.dims[2], y_n: y.dims[0], y_h: y.dims[1], y_w: y.dims[2] },
+    uniforms: { x_h: x.dims[1], x_w: x.dims[2], y_n: y.dims[0], y_h: y.dims[1], y_w: y.dims[2], ...uniforms },
     uses: [reads(x, xWidth), writes(y, yWidth), ...stepUses(epilogue, yWidth), ...uses],
     width: yWidth,
     body: [
       `fn x_at(image: u32, row: u32, column: u32, element: u32) -> ${xWidth === 4 ? 'vec4<f32>' : 'f32'} {`,
       `return ${load(x, xWidth, xIndex)};`,
       '}',
+      ...functions,
       ...putFunction(y, epilogue, yWidth),
       `@compute @workgroup_size(${WORKGROUP.x}, ${WORKGROUP.y})`,
       'fn main(@builtin(global_invocation_id) id: vec3<u32>) {',

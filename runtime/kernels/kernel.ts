@@ -27,8 +27,12 @@ export interface Vector {
   readonly phased?: boolean;
 }
 
-/** An operand of a pointwise step: another tensor of the output's shape, or one value per channel. */
-export type PointwiseOperand = { readonly tensor: View } | { readonly vector: Vector };
+/** An operand of a pointwise step: another tensor of the output's shape, one value per channel, or one for all. */
+export type PointwiseOperand =
+  | { readonly tensor: View }
+  | { readonly vector: Vector }
+  /** The first element of the buffer. */
+  | { readonly scalar: Vector };
 
 /** One pointwise step applied to the value `v` in registers: a row of pointwise.ts, its constant, its operand. */
 export interface PointwiseStep {

@@ -2,9 +2,8 @@
 // data gives the same bits. `sumColumns` leaves one pixel per row, `sumRows` one pixel, or one scalar; `expand`, their
 // adjoint, spreads a value back. Intermediate sums should be f32 whatever the storage of the operands.
 
-import type { Dim } from '../dims.js';
 import { gather } from './gather.js';
-import type { KernelCall, View } from './kernel.js';
+import type { KernelCall, PointwiseStep, View } from './kernel.js';
 import { assemble, elementIndex, groupsOf, literal, load, reads, store, writes } from './text.js';
 
 const LANES = 64;
@@ -26,23 +25,18 @@ interface SumRowsSpec {
   /** One pixel; one channel where `keep` is `none`. */
   readonly y: View;
   readonly keep: Keep;
-  /** Extent of the tensor to average over, for a mean in place of a sum. */
-  readonly mean?: readonly [n: Dim, h: Dim, w: Dim];
+  /** Of the sum, for a mean. */
+  readonly divisor?: number;
 }
 
 /** Sums the rows of all images: each lane its share of the pixels, then one lane the lanes. */
-export function sumRows({ x, y, keep, mean }: SumRowsSpec): KernelCall {
+export function sumRows({ x, y, keep, divisor }: SumRowsSpec): KernelCall {
   const groups = groupsOf(x.channels);
   const [first, end] = keep === 'channel' ? ['id.x', 'id.x + 1u'] : ['0u', `${groups}u`];
   const scalar = keep === 'none' ? 'sum = Value(dot(sum, Value(1)), 0, 0, 0);' : '';
-  const perValue = keep === 'none' ? x.channels : 1;
   return assemble({
     name: `sum_rows_${x.channels}_${keep}`,
-    uniforms: {
-      x_n: x.dims[0],
-      x_h: x.dims[1],
-      ...(mean && { mean_n: mean[0], mean_h: mean[1], mean_w: mean[2] }),
-    },
+    uniforms: { x_n: x.dims[0], x_h: x.dims[1] },
     uses: [reads(x), writes(y)],
     width: 4,
     body: [
@@ -59,7 +53,7 @@ export function sumRows({ x, y, keep, mean }: SumRowsSpec): KernelCall {
       'if (lane > 0u) { return; }',
       `for (var i = 1u; i < ${LANES}u; i++) { sum += lanes[i]; }`,
       scalar,
-      ...(mean ? [`sum /= f32(u.mean_n) * f32(u.mean_h) * f32(u.mean_w) * ${literal(perValue)};`] : []),
+      ...(divisor ? [`sum /= ${literal(divisor)};`] : []),
       store(y, 4, elementIndex(y, 4, '0u', first), 'sum'),
       '}',
     ],
@@ -67,11 +61,36 @@ export function sumRows({ x, y, keep, mean }: SumRowsSpec): KernelCall {
   });
 }
 
-/** Spreads the one pixel (or with `keep: none` the scalar) of `x` over `y`; for a mean, divided by what it averages. */
-export function expand({ x, y, keep, mean }: { x: View; y: View; keep: Keep; mean: boolean }): KernelCall {
-  const perValue = literal(keep === 'none' ? y.channels : 1);
-  return gather(`expand_${keep}_${y.channels}`, { x, y }, [
-    `let value = ${keep === 'none' ? 'Value(x_at(0u, 0u, 0u, 0u).x)' : 'x_at(0u, 0u, 0u, group)'}`,
-    mean ? `/ (f32(u.y_n) * f32(u.y_h) * f32(u.y_w) * ${perValue});` : ';',
+interface SumPartsSpec {
+  /** `parts` tensors of the extent of `y`, one after another along the images. */
+  readonly x: View;
+  readonly y: View;
+  readonly parts: number;
+  readonly epilogue?: readonly PointwiseStep[];
+}
+
+/** Adds up partial sums, part by part. */
+export function sumParts({ parts, ...spec }: SumPartsSpec): KernelCall {
+  return gather(`sum_${parts}_parts_${spec.x.channels}`, spec, [
+    'var value = Value();',
+    `for (var part = 0u; part < ${parts}u; part++) { value += x_at(part * u.y_n + image, row, column, group); }`,
+  ]);
+}
+
+interface ExpandSpec {
+  /** One pixel; one channel where `keep` is `none`. */
+  readonly x: View;
+  readonly y: View;
+  readonly keep: Keep;
+  /** Of the value: how many values were averaged. */
+  readonly divisor?: number;
+  readonly epilogue?: readonly PointwiseStep[];
+}
+
+/** Spreads `x` over `y`. */
+export function expand({ x, y, keep, divisor, epilogue = [] }: ExpandSpec): KernelCall {
+  const value = keep === 'none' ? 'Value(x_at(0u, 0u, 0u, 0u).x)' : 'x_at(0u, 0u, 0u, group)';
+  return gather(`expand_${keep}_${y.channels}`, { x, y, epilogue }, [
+    `let value = ${value}${divisor ? ` / ${literal(divisor)}` : ''};`,
   ]);
 }

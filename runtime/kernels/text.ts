@@ -69,9 +69,11 @@ export function writes(operand: { slot: number; dtype: DType }, width: Width = 4
 
 /** The operands of an epilogue. */
 export function stepUses(steps: readonly PointwiseStep[], width: Width = 4): Use[] {
-  return steps.flatMap(({ operand }) =>
-    operand ? [reads('tensor' in operand ? operand.tensor : operand.vector, width)] : [],
-  );
+  return steps.flatMap(({ operand }) => {
+    if (!operand) return [];
+    if ('tensor' in operand) return [reads(operand.tensor, width)];
+    return [reads('vector' in operand ? operand.vector : operand.scalar, width)];
+  });
 }
 
 /** Loads an element as f32. */

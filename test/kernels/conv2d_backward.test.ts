@@ -1,11 +1,25 @@
-// The gradients of the convolution against plain loops over its definition.
+// The gradients of the convolution in every variant against plain loops over its definition, and what goes with them:
+// the sum over parts and weights flipped for the gradient of a conv of stride 1.
 
 import { describe, expect, test } from 'vitest';
 import { convPacking } from '../../runtime/kernels/conv2d.js';
-import { dgrad, WGRAD_PARTS, wgrad, wgradSum } from '../../runtime/kernels/conv2d_backward.js';
+import { type DgradSpec, dgrad, wgradParts } from '../../runtime/kernels/conv2d_backward.js';
+import type { PointwiseStep } from '../../runtime/kernels/kernel.js';
 import { packConv } from '../../runtime/kernels/pack.js';
-import { device, launch, type Storage } from '../device.js';
-import { expectKernel, field, noisy, slab, view } from './tensors.js';
+import { sumParts } from '../../runtime/kernels/reduce.js';
+import { flipWeights, weightView } from '../../runtime/kernels/weights.js';
+import type { DType } from '../../runtime/plan.js';
+import { device, dtypes, launch, type Storage, subgroupSize } from '../device.js';
+import { expectKernel, field, noisy, slab, stepped, view } from './tensors.js';
+
+type Variant = Pick<DgradSpec, 'variant' | 'subgroupSize'>;
+
+const variants: Variant[] = [
+  { variant: 'direct' },
+  ...(device?.features.has('subgroups') && subgroupSize
+    ? [{ variant: 'subgroup' as const, subgroupSize }]
+    : []),
+];
 
 interface Case {
   readonly size: readonly [n: number, h: number, w: number];
@@ -13,16 +27,24 @@ interface Case {
   readonly kernel: readonly [number, number];
   readonly stride: number;
   readonly pad: number;
+  readonly parts: number;
+  readonly dtype?: DType;
 }
+
+const f16 = dtypes.includes('f16') ? [{ dtype: 'f16' as const }] : [];
 
 // 68 channels, so that drivers do not unroll the loops of dgrad whole and compile for half a minute.
 const CASES: readonly Case[] = [
-  { size: [1, 1, 1], channels: [1, 3], kernel: [3, 3], stride: 1, pad: 1 },
-  { size: [2, 5, 7], channels: [5, 68], kernel: [3, 3], stride: 1, pad: 1 },
-  { size: [2, 8, 9], channels: [3, 68], kernel: [4, 4], stride: 2, pad: 1 },
-  { size: [1, 33, 17], channels: [4, 68], kernel: [3, 3], stride: 2, pad: 1 },
-  { size: [1, 6, 7], channels: [2, 3], kernel: [2, 5], stride: 3, pad: 2 },
-  { size: [3, 4, 5], channels: [8, 4], kernel: [1, 1], stride: 1, pad: 0 },
+  { size: [1, 1, 1], channels: [1, 3], kernel: [3, 3], stride: 1, pad: 1, parts: 1 },
+  { size: [2, 5, 7], channels: [5, 68], kernel: [3, 3], stride: 1, pad: 1, parts: 3 },
+  { size: [2, 8, 9], channels: [3, 68], kernel: [4, 4], stride: 2, pad: 1, parts: 2 },
+  { size: [1, 33, 17], channels: [4, 68], kernel: [3, 3], stride: 2, pad: 1, parts: 4 },
+  { size: [1, 6, 7], channels: [2, 3], kernel: [2, 5], stride: 3, pad: 2, parts: 7 },
+  { size: [3, 4, 5], channels: [8, 4], kernel: [1, 1], stride: 1, pad: 0, parts: 2 },
+  ...f16.map((half) => ({
+    ...half,
+    ...({ size: [2, 5, 7], channels: [5, 12], kernel: [3, 3], stride: 2, pad: 1, parts: 3 } as const),
+  })),
 ];
 
 const out = ({ size: [n, h, w], kernel, stride, pad }: Case): [number, number, number] => [
@@ -33,65 +55,104 @@ const out = ({ size: [n, h, w], kernel, stride, pad }: Case): [number, number, n
 
 const f32 = (data: Float32Array): Storage => ({ dtype: 'f32', data });
 
-describe.skipIf(!device).each(CASES)('$kernel stride $stride, $size, $channels', (c) => {
-  const [inputs, outputs] = c.channels;
-  const [kh, kw] = c.kernel;
-  const [n, oh, ow] = out(c);
-  const dy = view(0, [n, oh, ow], outputs, { offset: 4 });
+function pack(weights: Float32Array, shape: readonly number[]): Float32Array {
+  const packing = convPacking(shape[1]!, shape[0]!, 1);
+  if (packing.kind !== 'conv') throw new Error('not a conv packing');
+  return packConv(weights, shape, packing);
+}
 
-  test('dgrad', async () => {
-    const dx = view(1, c.size, inputs, { offset: 8 });
-    const weights = noisy(inputs * outputs * kh * kw, 3); // [I, O, H, W]
-    const packing = convPacking(outputs, inputs, 1);
-    if (packing.kind !== 'conv') throw new Error('not a conv packing');
-    const slots = [slab(dy, 1), slab(dx, 2), f32(packConv(weights, [inputs, outputs, kh, kw], packing))];
-    const d = field(dy, slots[0]!);
-    const call = dgrad({ ...c, dy, dx, weight: { slot: 2, dtype: 'f32' } });
-    await expectKernel(call, slots, dx, (b, y, x, i) => {
-      let sum = 0;
-      for (let o = 0; o < outputs; o++) {
-        for (let oy = 0; oy < oh; oy++) {
-          for (let ox = 0; ox < ow; ox++) {
-            const [ky, kx] = [y + c.pad - oy * c.stride, x + c.pad - ox * c.stride];
-            if (ky < 0 || kx < 0 || ky >= kh || kx >= kw) continue;
-            sum += d(b, oy, ox, o) * weights[((i * outputs + o) * kh + ky) * kw + kx]!;
+describe.skipIf(!device).each(variants)('$variant', (variant) => {
+  describe.each(CASES)('$kernel stride $stride, $size, $channels $dtype', (c) => {
+    const { dtype = 'f32' } = c;
+    const [inputs, outputs] = c.channels;
+    const [kh, kw] = c.kernel;
+    const [n, oh, ow] = out(c);
+    const shape = [outputs, inputs, kh, kw];
+    const dy = view(0, [n, oh, ow], outputs, { dtype, offset: 4 });
+
+    test('dgrad', async () => {
+      const dx = view(1, c.size, inputs, { dtype, offset: 8 });
+      const weights = noisy(inputs * outputs * kh * kw, 3, dtype);
+      const mask = view(3, c.size, inputs, { dtype });
+      const epilogue: PointwiseStep[] = [{ op: 'mul', operand: { tensor: mask } }];
+      const slots = [slab(dy, 1), slab(dx, 2), { dtype, data: pack(weights, shape) }, slab(mask, 4)];
+      const d = field(dy, slots[0]!);
+      const call = dgrad({ ...c, ...variant, dy, dx, weight: { slot: 2, dtype }, epilogue });
+      const sums = (b: number, y: number, x: number, i: number) => {
+        let sum = 0;
+        for (let o = 0; o < outputs; o++) {
+          for (let oy = 0; oy < oh; oy++) {
+            for (let ox = 0; ox < ow; ox++) {
+              const [ky, kx] = [y + c.pad - oy * c.stride, x + c.pad - ox * c.stride];
+              if (ky < 0 || kx < 0 || ky >= kh || kx >= kw) continue;
+              sum += d(b, oy, ox, o) * weights[((o * inputs + i) * kh + ky) * kw + kx]!;
+            }
           }
         }
-      }
-      return sum;
+        return sum;
+      };
+      await expectKernel(call, slots, dx, stepped(epilogue, slots, sums));
     });
-  });
 
-  test('wgrad', async () => {
-    const x = view(1, c.size, inputs, { offset: 4 });
-    const packing = convPacking(inputs, outputs, 1);
-    if (packing.kind !== 'conv') throw new Error('not a conv packing');
-    const elements = kh * kw * packing.inputs * packing.outputs;
-    const slots = [slab(dy, 1), slab(x, 2), f32(noisy(elements * WGRAD_PARTS, 4))];
-    const partial = { slot: 2, dtype: 'f32' } as const;
-    const parts = (await launch(wgrad({ ...c, x, dy, partial }), slots, {}))[2]!;
-    const dw = { slot: 1, dtype: 'f32' } as const;
-    const sumCall = wgradSum({ partial: { ...partial, slot: 0 }, dw, elements });
-    const [, result] = await launch(sumCall, [f32(parts), f32(noisy(elements, 5))], {});
-    const [from, d] = [field(x, slots[1]!), field(dy, slots[0]!)];
-    const expected = new Float32Array(inputs * outputs * kh * kw).map((_, at) => {
-      const [kx, ky] = [at % kw, Math.floor(at / kw) % kh];
-      const [i, o] = [Math.floor(at / (kh * kw)) % inputs, Math.floor(at / (kh * kw * inputs))];
-      let sum = 0;
-      for (let b = 0; b < n; b++) {
-        for (let oy = 0; oy < oh; oy++) {
-          for (let ox = 0; ox < ow; ox++) {
-            sum += d(b, oy, ox, o) * from(b, oy * c.stride - c.pad + ky, ox * c.stride - c.pad + kx, i);
+    test('wgrad', async () => {
+      const x = view(1, c.size, inputs, { dtype, offset: 4 });
+      const y = weightView({ slot: 1, dtype: 'f32' }, c.kernel, inputs, outputs) as ReturnType<typeof view>;
+      const [taps, rows, columns] = y.dims;
+      const elements = taps * rows * columns * 4;
+      const slots = [slab(dy, 1), slab(x, 2), f32(noisy(elements * c.parts, 4))];
+      const partial = { slot: 2, dtype: 'f32' } as const;
+      const parts = (await launch(wgradParts({ ...c, ...variant, x, dy, partial }), slots, {}))[2]!;
+      const [from, d] = [field(x, slots[1]!), field(dy, slots[0]!)];
+      const expected = new Float32Array(inputs * outputs * kh * kw).map((_, at) => {
+        const [kx, ky] = [at % kw, Math.floor(at / kw) % kh];
+        const [i, o] = [Math.floor(at / (kh * kw)) % inputs, Math.floor(at / (kh * kw * inputs))];
+        let sum = 0;
+        for (let b = 0; b < n; b++) {
+          for (let oy = 0; oy < oh; oy++) {
+            for (let ox = 0; ox < ow; ox++) {
+              sum += d(b, oy, ox, o) * from(b, oy * c.stride - c.pad + ky, ox * c.stride - c.pad + kx, i);
+            }
           }
         }
-      }
-      return sum;
-    });
-    const want = packConv(expected, [outputs, inputs, kh, kw], packing);
-    result!.forEach((value, at) => {
-      expect(Math.abs(value - want[at]!) / Math.max(1, Math.abs(want[at]!)), `element ${at}`).toBeLessThan(
-        1e-5,
+        return sum;
+      });
+      const want = pack(expected, shape);
+      const all = { ...y, slot: 0, dims: [taps * c.parts, rows, columns] as const };
+      const call = sumParts({ x: all, y, parts: c.parts });
+      await expectKernel(
+        call,
+        [f32(parts), f32(noisy(elements, 5))],
+        y,
+        (tap, row, column, k) => want[((tap * rows + row) * columns + column) * 4 + k]!,
       );
     });
+  });
+});
+
+describe.skipIf(!device)('flipWeights', () => {
+  test.each([
+    [1, 3],
+    [5, 8],
+    [12, 7],
+  ])('%i inputs, %i outputs', async (inputs, outputs) => {
+    const kernel = [3, 2] as const;
+    for (const dtype of dtypes) {
+      const weights = noisy(outputs * inputs * 6, 1);
+      const flipped = new Float32Array(weights.length).map((_, at) => {
+        const [tap, o, i] = [at % 6, Math.floor(at / 6) % outputs, Math.floor(at / (6 * outputs))];
+        return weights[(o * inputs + i) * 6 + 5 - tap]!;
+      });
+      const want = pack(flipped, [inputs, outputs, 3, 2]);
+      const spec = { x: { slot: 0, dtype: 'f32' }, y: { slot: 1, dtype }, kernel, inputs, outputs } as const;
+      const slots = [
+        f32(pack(weights, [outputs, inputs, 3, 2])),
+        { dtype, data: noisy(want.length, 2, dtype) },
+      ];
+      const result = (await launch(flipWeights(spec), slots, {}))[1]!;
+      const bound = dtype === 'f16' ? 2 ** -11 : 0;
+      result.forEach((value, at) => {
+        expect(Math.abs(value - want[at]!), `element ${at}`).toBeLessThanOrEqual(bound);
+      });
+    }
   });
 });

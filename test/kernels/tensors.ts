@@ -82,6 +82,7 @@ export function stepped(
         let other: number;
         if ('tensor' in operand)
           other = field(operand.tensor as Fixed, slots[operand.tensor.slot]!)(n, y, x, c);
+        else if ('scalar' in operand) other = slots[operand.scalar.slot]!.data[0] as number;
         else {
           const { data } = slots[operand.vector.slot]!;
           const phase = operand.vector.phased ? (y % side) * side + (x % side) : 0;
