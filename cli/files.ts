@@ -26,7 +26,8 @@ const REASONS: Readonly<Record<string, readonly [what: string, help: string]>> =
   ERR_FS_FILE_TOO_LARGE: ['it has more than 2 GiB', 'split it'],
 };
 
-function failIo(path: string, doing: 'read' | 'written', error: unknown): never {
+/** Says what an error of the system means for the file. */
+export function failIo(path: string, doing: 'read' | 'written', error: unknown): never {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   const reason = REASONS[code];
   if (reason) fail(`${path}: cannot be ${doing}: ${reason[0]}`, { help: reason[1] });

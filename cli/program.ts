@@ -8,6 +8,7 @@ import { checkCommand } from './commands/check.js';
 import { compileCommand } from './commands/compile.js';
 import { convertCommand } from './commands/convert.js';
 import { doctorCommand } from './commands/doctor.js';
+import { fetchCommand } from './commands/fetch.js';
 import { fmtCommand } from './commands/fmt.js';
 import { inspectCommand } from './commands/inspect.js';
 import { runCommand } from './commands/run.js';
@@ -22,6 +23,7 @@ const COMMANDS: readonly ((io: Io) => Command)[] = [
   blendCommand,
   convertCommand,
   inspectCommand,
+  fetchCommand,
   fmtCommand,
   showCommand,
   doctorCommand,
