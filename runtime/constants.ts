@@ -21,6 +21,7 @@ const STRUCTURAL: Readonly<Record<string, (args: readonly Values[], attrs: Attrs
   scale_out: ([weight, factors]) => scaleOut(weight!, factors!),
   phase_weight: ([weight]) => phaseWeight(weight!),
   shuffle_rows: ([values], { factor }) => shuffleRows(values!, factor!),
+  spectral_norm: ([weight, u, v]) => spectralNorm(weight!, u!, v!),
 };
 
 /** One operation on concrete tensors. */
@@ -140,6 +141,16 @@ function shuffleRows({ shape, data }: Values, factor: number): Values {
     result.set(data.subarray(row * inner, (row + 1) * inner), to * inner);
   }
   return { shape, data: result };
+}
+
+/** The largest singular value of a weight, read as the matrix `[O, …]`, from its singular vectors: u' W v. */
+function spectralNorm({ data }: Values, u: Values, v: Values): Values {
+  const columns = v.data.length;
+  const sigma = data.reduce(
+    (sum, w, i) => sum + u.data[Math.floor(i / columns)]! * w * v.data[i % columns]!,
+    0,
+  );
+  return { shape: [], data: Float64Array.of(sigma) };
 }
 
 function product(shape: readonly number[]): number {

@@ -1,5 +1,5 @@
 // Ops that only move channels: concat and slice with their adjoints, pixel shuffle and unshuffle (each other's
-// adjoint). Channel order of the shuffle is PyTorch's: channel c*r*r + i*r + j goes to pixel (r*y + i, r*x + j).
+// adjoint), vectors as single pixels and back. Channel order of the shuffle is PyTorch's: channel c*r*r + i*r + j goes to pixel (r*y + i, r*x + j).
 
 import { divDim, mulDim, printDim } from '../../runtime/dims.js';
 import { copy, pixelShuffle, pixelUnshuffle } from '../../runtime/kernels/gather.js';
@@ -192,4 +192,39 @@ const pixelUnshuffleOp: Op = {
   samples: [{ inputs: [[2, 2, 4, 6]], attrs: { factor: 2 } }],
 };
 
-export const channelOps: readonly Op[] = [concatOp, sliceOp, padChannelsOp, pixelShuffleOp, pixelUnshuffleOp];
+/** A vector as the channels of one pixel, so that a conv can multiply it by its weights: `[C]` to `[1,C,1,1]`. */
+const toPixelOp: Op = {
+  name: 'to_pixel',
+  shape: ([x]) => ({ shape: [1, x!.shape[0]!, 1, 1] }),
+  reference: ([x], _attrs, shape) => ({ shape, data: x!.data }),
+  gradient: ({ dy, emit }) => [emit('from_pixel', [dy])],
+  macs: () => 0,
+  reach: () => POINTWISE_REACH,
+  launch: 'reference',
+  samples: [{ inputs: [[3]] }],
+};
+
+const fromPixelOp: Op = {
+  name: 'from_pixel',
+  shape([x]) {
+    const { n, c, h, w } = image(x, 'from_pixel');
+    if (!sameShape([n, h, w], [1, 1, 1])) throw new ShapeError(`from_pixel of ${printImage(x!)}`);
+    return { shape: [c] };
+  },
+  reference: ([x], _attrs, shape) => ({ shape, data: x!.data }),
+  gradient: ({ dy, emit }) => [emit('to_pixel', [dy])],
+  macs: () => 0,
+  reach: () => POINTWISE_REACH,
+  launch: 'reference',
+  samples: [{ inputs: [[1, 3, 1, 1]] }],
+};
+
+export const channelOps: readonly Op[] = [
+  concatOp,
+  sliceOp,
+  padChannelsOp,
+  pixelShuffleOp,
+  pixelUnshuffleOp,
+  toPixelOp,
+  fromPixelOp,
+];

@@ -63,4 +63,5 @@ export const loadOps: readonly Op[] = [
       { inputs: [[9]], attrs: { factor: 3 } },
     ],
   ),
+  loadOp('spectral_norm', () => [], [{ inputs: [[3, 2, 2, 2], [3], [8]] }]),
 ];
