@@ -42,12 +42,13 @@ export interface Param {
 /**
  * How training starts: `torch` is PyTorch's default (kaiming-uniform, a = sqrt 5, for weights; the matching uniform
  * for biases, which need their weight's fan-in), `kaiming` is kaiming-normal (fan-in, gain sqrt 2) times `scale`
- * (BasicSR's default_init_weights), `constant` is `value`.
+ * (BasicSR's default_init_weights), `constant` is `value`, `unit` is a normal random vector of length 1.
  */
 export type Init =
   | { readonly kind: 'torch'; readonly fanIn: number }
   | { readonly kind: 'kaiming'; readonly fanIn: number; readonly scale: number }
-  | { readonly kind: 'constant'; readonly value: number };
+  | { readonly kind: 'constant'; readonly value: number }
+  | { readonly kind: 'unit' };
 
 /** The new value of a parameter after a run of the graph: running statistics of batch norm, power iterations. */
 export interface Update {

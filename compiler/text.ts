@@ -33,6 +33,7 @@ function printParam({ ref, type, init, trainable }: Param): string {
 function printInit(init: Init): string {
   if (init.kind === 'constant') return `constant(${init.value})`;
   if (init.kind === 'torch') return `torch(${init.fanIn})`;
+  if (init.kind === 'unit') return 'unit()';
   return `kaiming(${init.fanIn}, ${init.scale})`;
 }
 
@@ -117,6 +118,7 @@ function parseInit(kind: string, args: string, bad: Bad): Init {
   const [first = Number.NaN, second = Number.NaN] = splitList(args).map(Number);
   if (kind === 'constant') return { kind, value: first };
   if (kind === 'torch') return { kind, fanIn: first };
+  if (kind === 'unit') return { kind };
   if (kind === 'kaiming') return { kind, fanIn: first, scale: second };
   return bad(`${kind}(${args})`);
 }
