@@ -66,6 +66,20 @@ export function parseMetrics(text: string): ReadLine | undefined {
   }
 }
 
+/** Every number of a line but its place, by its path: `loss/total`, `validation/bicubic/psnr`. */
+export function scalarsOf({ stage, step, time, ...rest }: MetricsLine | ReadLine): Scalar[] {
+  return numbersIn(rest);
+}
+
+export type Scalar = readonly [tag: string, value: number];
+
+function numbersIn(value: object): Scalar[] {
+  return Object.entries(value).flatMap(([key, inner]): Scalar[] => {
+    if (typeof inner === 'number') return [[key, inner]];
+    return isRecord(inner) ? numbersIn(inner).map(([tag, number]) => [`${key}/${tag}`, number]) : [];
+  });
+}
+
 /** The text without the lines that were written after `step` of `stage`: they are about to be written again. */
 export function cutMetrics(text: string, stage: string, step: number): string {
   const kept: string[] = [];

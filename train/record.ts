@@ -13,8 +13,8 @@ export interface Recorder {
   checkpoint(state: TrainingState): Promise<void>;
   /** The generator as it is used: under its own names, averaged where the stage averages. Replaces the stage's last. */
   weights(at: Moment, tensors: ReadonlyMap<string, WeightTensor>): Promise<void>;
-  /** Pictures of the validation images: a sheet, or several. */
-  sample(at: Moment, name: string, image: Image): Promise<void>;
+  /** Validation images, side by side. */
+  sample(at: Moment, image: Image): Promise<void>;
 }
 
 export interface Moment {
