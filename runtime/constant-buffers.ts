@@ -4,7 +4,7 @@
 import { f32ToF16 } from '../formats/half.js';
 import { evaluateConstant, type Weights } from './constants.js';
 import { allocate, Usage } from './gpu.js';
-import { packConv, packVector } from './kernels/pack.js';
+import { pack } from './kernels/pack.js';
 import { constantBytes } from './memory.js';
 import type { Plan, PlanConstant } from './plan.js';
 
@@ -47,6 +47,6 @@ export async function uploadConstants(
 
 function packConstant({ value, packing, dtype }: PlanConstant, weights: Weights): BufferSource {
   const data = evaluateConstant(value, weights);
-  const packed = packing.kind === 'conv' ? packConv(data, value.shape, packing) : packVector(data, packing);
+  const packed = pack(data, value.shape, packing);
   return dtype === 'f16' ? f32ToF16(packed) : packed;
 }

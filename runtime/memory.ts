@@ -4,7 +4,7 @@
 
 import { evalDim, type Sizes } from './dims.js';
 import { roundUp } from './kernels/kernel.js';
-import type { ConstantExpr, DType, PlanBuffer, PlanConstant } from './plan.js';
+import type { DType, Packing, PlanBuffer, PlanConstant } from './plan.js';
 
 /** Storage-buffer offsets must be multiples of this; sizes are rounded to it too. */
 export const ALIGNMENT = 256;
@@ -54,10 +54,11 @@ export function bufferBytes({ dims, stride, dtype }: PlanBuffer, sizes: Sizes): 
 }
 
 export function constantBytes({ value, packing, dtype }: PlanConstant): number {
-  return roundUp(packedLength(packing, value) * bytesPerElement(dtype), ALIGNMENT);
+  return roundUp(packedLength(packing, value.shape) * bytesPerElement(dtype), ALIGNMENT);
 }
 
-function packedLength(packing: PlanConstant['packing'], { shape }: ConstantExpr): number {
+/** How many values a tensor of `shape` is when packed. */
+export function packedLength(packing: Packing, shape: readonly number[]): number {
   if (packing.kind === 'vector') return packing.length * (packing.phases ?? 1);
   const [, , height = 1, width = 1] = shape;
   return packing.phases * height * width * packing.inputs * packing.outputs;

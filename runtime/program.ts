@@ -1,14 +1,13 @@
 // A schedule on the device: physical buffers, bind groups, uniforms and the flat list of dispatches of every tile.
 // Built once for an image size and run for every image of that size.
 
-import { internal, printLoc } from '../diagnostics.js';
-import { type Dim, evalDim, type Sizes } from './dims.js';
+import { bindGroup, COST_PER_ELEMENT, stepCost, stepName, Uniforms } from './dispatch.js';
 import { allocate, checked, Usage } from './gpu.js';
 import type { Facts } from './halo.js';
-import { ALIGNMENT, bufferBytes } from './memory.js';
+import { bufferBytes } from './memory.js';
 import type { Command } from './pacer.js';
 import type { Pipeline, Pipelines } from './pipelines.js';
-import type { Binding, PlanBuffer, Step } from './plan.js';
+import type { Binding } from './plan.js';
 import {
   axisGroups,
   type Extent,
@@ -17,7 +16,6 @@ import {
   type Segment,
   type Size,
   sizesOf,
-  stepMacs,
   sum,
 } from './schedule.js';
 import { type Move, movesOf, windowOf } from './windows.js';
@@ -94,15 +92,17 @@ function tilesOf(context: Context, segment: Moving): Tile[] {
   const { facts, uniforms, schedule } = context;
   const { plan } = facts;
   const slotOf = (buffer: number): GPUBuffer => context.buffers.slots[segment.slots.get(buffer)!]!;
-  const bind = (binding: Binding): GPUBufferBinding => {
+  const resourceOf = (binding: Binding): GPUBufferBinding => {
     if ('constant' in binding) return context.constants[binding.constant]!;
     const size = bufferBytes(plan.buffers[binding.buffer]!, sizesOf(segment.largest));
     return { buffer: slotOf(binding.buffer), size };
   };
+  const bind = (label: string, layout: GPUBindGroupLayout, storage: readonly GPUBufferBinding[]) =>
+    bindGroup(context.device, label, layout, context.buffers.uniforms, storage);
 
   const steps = plan.steps.slice(segment.start, segment.end).map((step) => {
     const { gpu, layout } = context.kernels[step.kernel]!;
-    return { step, pipeline: gpu, group: bindGroup(context, nameOf(step), layout, step.bindings.map(bind)) };
+    return { step, pipeline: gpu, group: bind(stepName(step), layout, step.bindings.map(resourceOf)) };
   });
   const runSteps = (shape: Size): Command[] => {
     const sizes = sizesOf(shape);
@@ -121,7 +121,7 @@ function tilesOf(context: Context, segment: Moving): Tile[] {
     const band = { buffer: context.buffers.slots[move.band.slot]! };
     const storage = move.direction === 'load' ? [band, tile] : [tile, band];
     const label = `${move.direction} ${plan.buffers[operand.buffer]!.name}`;
-    return { move, group: bindGroup(context, label, move.pipeline.layout, storage) };
+    return { move, group: bind(label, move.pipeline.layout, storage) };
   };
   const runMove = (
     { move, group }: ReturnType<typeof withGroup>,
@@ -157,58 +157,10 @@ function tilesOf(context: Context, segment: Moving): Tile[] {
   );
 }
 
-function bindGroup(
-  { device, buffers }: Context,
-  label: string,
-  layout: GPUBindGroupLayout,
-  storage: readonly GPUBufferBinding[],
-): GPUBindGroup {
-  const resources = [{ buffer: buffers.uniforms, size: BLOCK_BYTES }, ...storage];
-  const entries = resources.map((resource, binding) => ({ binding, resource }));
-  return device.createBindGroup({ label, layout, entries });
-}
-
-function nameOf({ name, loc }: Step): string {
-  return loc ? `${name} (${printLoc(loc)})` : name;
-}
-
-/** What an element that is moved costs, in multiply-accumulates. */
-const COST_PER_ELEMENT = 8;
-
-function stepCost(step: Step, buffers: readonly PlanBuffer[], sizes: Sizes): number {
-  return stepMacs({ ...step, macs: step.macs + COST_PER_ELEMENT * step.writes.channels }, buffers, sizes);
-}
-
 /** Uniform blocks of a segment, at most: its steps for each shape of tile, its moves for each tile. */
 function countBlocks({ start, end, rows, columns, before, after }: Moving): number {
   const lengths = (extents: readonly Extent[]): number =>
     new Set(extents.map(({ from, to }) => to - from)).size;
   const shapes = lengths(rows) * lengths(columns);
   return shapes * (end - start) + rows.length * columns.length * (before.length + after.length);
-}
-
-const BLOCK_BYTES = ALIGNMENT;
-
-/** All uniform blocks of a program, one after another. */
-class Uniforms {
-  readonly bytes: number;
-  readonly words: Uint32Array<ArrayBuffer>;
-  #next = 0;
-
-  constructor(blocks: number) {
-    this.bytes = blocks * BLOCK_BYTES;
-    this.words = new Uint32Array(this.bytes / 4);
-  }
-
-  /** Writes a block and returns its offset. */
-  add(dims: readonly Dim[], sizes: Sizes): number {
-    const offset = this.#next;
-    if (4 * dims.length > BLOCK_BYTES) internal(`a uniform block of ${dims.length} words`);
-    this.words.set(
-      dims.map((dim) => evalDim(dim, sizes)),
-      offset / 4,
-    );
-    this.#next += BLOCK_BYTES;
-    return offset;
-  }
 }

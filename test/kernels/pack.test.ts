@@ -1,7 +1,8 @@
-// The memory layouts of weights, element by element.
+// The memory layouts of weights, element by element, there and back.
 
 import { expect, test } from 'vitest';
-import { packConv, packVector } from '../../runtime/kernels/pack.js';
+import { pack, packConv, packVector, unpack } from '../../runtime/kernels/pack.js';
+import type { Packing } from '../../runtime/plan.js';
 
 test('conv weights lie as [P][H*W][I/4][O][4 of I], padded with zeros', () => {
   const [phases, outputs, inputs, taps] = [4, 3, 5, 6];
@@ -30,6 +31,17 @@ test('vectors are padded, each phase on its own', () => {
   const data = Float32Array.from([1, 2, 3, 4, 5, 6]);
   expect([...packVector(data, { kind: 'vector', length: 8 })]).toEqual([1, 2, 3, 4, 5, 6, 0, 0]);
   expect([...packVector(data, { kind: 'vector', length: 4, phases: 2 })]).toEqual([1, 2, 3, 0, 4, 5, 6, 0]);
+});
+
+test.each<[readonly number[], Packing]>([
+  [[12, 5, 2, 3], { kind: 'conv', inputs: 8, outputs: 4, phases: 4 }],
+  [[5, 3, 3, 3], { kind: 'conv', inputs: 4, outputs: 8, phases: 1 }],
+  [[6], { kind: 'vector', length: 4, phases: 2 }],
+  [[5], { kind: 'vector', length: 8 }],
+  [[], { kind: 'vector', length: 4 }],
+])('[%s] comes back', (shape, packing) => {
+  const data = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => i + 1);
+  expect(unpack(pack(data, shape, packing), shape, packing)).toEqual(data);
 });
 
 test('weights that do not fit their packing are our bug', () => {
