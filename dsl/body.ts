@@ -2,16 +2,17 @@
 // them, repeats unrolled, parameters evaluated; a wrong shape is reported at its statement with where it came from.
 
 import type { GraphBuilder } from '../compiler/builder.js';
-import type { Ref } from '../compiler/graph.js';
+import type { Init, Ref } from '../compiler/graph.js';
 import { ShapeError } from '../compiler/ops/op.js';
 import { printImage, sameShape } from '../compiler/ops/types.js';
 import { fail, internal, locate, type Source, type Span, UserError } from '../diagnostics.js';
 import type { BlockItem, Body, Statement } from './ast.js';
 import { bind, declaredBy } from './binding.js';
-import { COMBINATORS, differentShapes, LAYERS, POINTWISE, type Site } from './layers.js';
+import { COMBINATORS, differentShapes, LAYERS, POINTWISE } from './layers.js';
 import { type Found, find, type Module } from './module.js';
 import { count, readArg } from './params.js';
 import { PathScope, segmentOf } from './paths.js';
+import type { Site } from './site.js';
 import { evaluate, type Origin, provenance, quote, type TensorValue, type Value } from './values.js';
 
 /** Statements run plus operands read, in one graph, before it is called a mistake: ESRGAN has about 6,000. */
@@ -39,6 +40,8 @@ export interface Frame {
   /** Parameters, `let`s, `input`, `channels`, and the values named so far. */
   readonly env: Map<string, Value>;
   readonly paths: PathScope;
+  /** See Site. */
+  readonly training: boolean;
   /** The blocks being inlined, outermost first. */
   readonly blocks: readonly BlockItem[];
   /** Bodies around this one. */
@@ -46,8 +49,8 @@ export interface Frame {
 }
 
 /** The outermost frame of a network. */
-export function outermost(module: Module, env: Map<string, Value>, paths: PathScope): Frame {
-  return { module, env, paths, blocks: [], depth: 0 };
+export function outermost(scope: Pick<Frame, 'module' | 'env' | 'paths' | 'training'>): Frame {
+  return { ...scope, blocks: [], depth: 0 };
 }
 
 /** `input` and its extents, as a body that `x` enters sees them. */
@@ -114,7 +117,7 @@ function lowerLayer(
   const layer = row.call(statement.args ?? [], frame.env, statement.span);
   const path = frame.paths.enter(segmentOf(statement) ?? name);
   const result = atStatement(lowering, statement.span, x, () =>
-    layer(siteAt(lowering, statement.span, path), x),
+    layer(siteAt(lowering, frame, statement.span, path), x),
   );
   const { builder } = lowering;
   return {
@@ -124,21 +127,26 @@ function lowerLayer(
   };
 }
 
-function siteAt(lowering: Lowering, span: Span, path: string): Site {
+function siteAt(lowering: Lowering, { training }: Frame, span: Span, path: string): Site {
   const { builder, source } = lowering;
   const loc = locate(span);
+  // A network that is applied twice in one graph shares its parameters.
+  const declare = (leaf: string, shape: readonly number[], init: Init, trainable: boolean) => {
+    const name = `${path}.${leaf}`;
+    return builder.hasParam(name) ? `@${name}` : builder.param(name, shape, init, trainable);
+  };
   return {
     span,
     source,
+    training,
     emit(op, inputs, attrs) {
       spend(lowering, inputs.length, span);
       return builder.emit(op, inputs, attrs, loc);
     },
-    // A network that is applied twice in one graph shares its parameters.
-    param(leaf, shape, init, trainable) {
-      const name = `${path}.${leaf}`;
-      return builder.hasParam(name) ? `@${name}` : builder.param(name, shape, init, trainable);
-    },
+    param: (leaf, shape, init) => declare(leaf, shape, init, true),
+    state: (leaf, shape, init) => declare(leaf, shape, init, false),
+    current: (state) => builder.current(state),
+    update: (state, value) => builder.update(state, value),
     type: (ref) => builder.type(ref),
   };
 }
@@ -242,6 +250,7 @@ function inline(
     module,
     env,
     paths: new PathScope(`${path}.`, item.body),
+    training: frame.training,
     blocks: [...frame.blocks, item],
     depth: frame.depth + 1,
   };

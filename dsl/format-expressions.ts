@@ -4,7 +4,7 @@
 import type { Source, Span } from '../diagnostics.js';
 import type { Arg, BinaryExpr, Expr } from './ast.js';
 import type { CommentQueue } from './comments.js';
-import { type Doc, group, hardline, indent, line } from './doc.js';
+import { type Doc, group, hardline, indent, line, print as printDoc } from './doc.js';
 
 export interface ExpressionPrinter {
   expression(expr: Expr): Doc;
@@ -106,6 +106,12 @@ export function expressionPrinter({ text }: Source, queue: CommentQueue): Expres
     list,
     args,
   };
+}
+
+/** `expr` on one line, without the comments inside it. */
+export function expressionText(expr: Expr): string {
+  const queue: CommentQueue = { takeBefore: () => ({ behind: '', alone: [] }) };
+  return printDoc(expressionPrinter(expr.span.source, queue).expression(expr), Number.POSITIVE_INFINITY);
 }
 
 /** Where the list ends whose last element, or whose beginning, is at `offset`. */

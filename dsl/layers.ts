@@ -1,10 +1,11 @@
 // The builtin layers, one row each: parameters with defaults, a line of documentation, and the graph ops they are.
 // Everything larger is a block written in the language (library/).
 
-import type { Attrs, Init, Ref, TensorType } from '../compiler/graph.js';
+import type { Attrs, Init, Ref } from '../compiler/graph.js';
 import { image, printImage, sameShape } from '../compiler/ops/types.js';
 import { fail, type Source, type Span } from '../diagnostics.js';
 import { isSymbolic, sameDim } from '../runtime/dims.js';
+import { batchnorm, spectralWeight } from './normalization.js';
 import {
   type ArgsOf,
   callable,
@@ -15,29 +16,15 @@ import {
   optional,
   type Params,
   positive,
+  probability,
   rest,
   table,
   tap,
   whole,
   word,
 } from './params.js';
+import { constant, type Layer, type Site } from './site.js';
 import { provenance, type TensorValue } from './values.js';
-
-/** Where a layer puts its nodes: one statement of one copy of a body. */
-export interface Site {
-  readonly span: Span;
-  /** The user's file (see Lowering). */
-  readonly source: Source;
-  /** A wrong shape becomes a diagnostic at the statement. */
-  emit(op: string, inputs: readonly Ref[], attrs?: Attrs): Ref;
-  /** The parameter `leaf` under the statement's path. */
-  param(leaf: string, shape: readonly number[], init: Init, trainable?: boolean): Ref;
-  type(ref: Ref): TensorType;
-}
-
-export type Layer = (site: Site, x: TensorValue) => Ref;
-
-const constant = (value: number): Init => ({ kind: 'constant', value });
 
 interface Convolution {
   readonly features: number;
@@ -46,25 +33,28 @@ interface Convolution {
   readonly pad: number;
   readonly bias: boolean;
   readonly init: number | undefined;
+  readonly spectral: boolean;
 }
 
 function convolve(
   site: Site,
   x: TensorValue,
-  { features, kernel, stride, pad, bias, init }: Convolution,
+  { features, kernel, stride, pad, bias, init, spectral }: Convolution,
 ): Ref {
   const { c } = image(x.type, 'conv');
   const fanIn = c * kernel[0] * kernel[1];
   const torch: Init = { kind: 'torch', fanIn };
   const start: Init = init === undefined ? torch : { kind: 'kaiming', fanIn, scale: init };
-  const weight = site.param('weight', [features, c, ...kernel], start);
+  const weight = spectral
+    ? spectralWeight(site, [features, c, kernel[0]], start)
+    : site.param('weight', [features, c, ...kernel], start);
   const y = site.emit('conv2d', [x.ref, weight], { stride, pad });
   if (!bias) return y;
   return site.emit('add', [y, site.param('bias', [features], init === undefined ? torch : constant(0))]);
 }
 
 /** The op with `{features}`-wide weights that covers the whole (fixed) image: a matrix product. */
-function linear(site: Site, x: TensorValue, features: number, bias: boolean): Ref {
+function linear(site: Site, x: TensorValue, args: Pick<Convolution, 'features' | 'bias' | 'spectral'>): Ref {
   const { h, w } = image(x.type, 'linear');
   if (isSymbolic(h) || isSymbolic(w)) {
     fail('linear needs an image of fixed size', {
@@ -73,19 +63,13 @@ function linear(site: Site, x: TensorValue, features: number, bias: boolean): Re
       help: 'give the network a fixed input, such as (3, 128, 128)',
     });
   }
-  return convolve(site, x, { features, kernel: [h, w], stride: 1, pad: 0, bias, init: undefined });
-}
-
-/** y = x * s + t with s = gamma / sqrt(var + eps), t = beta - mean * s: folds into the conv before it. */
-function batchnorm(site: Site, x: TensorValue, eps: number): Ref {
-  const { c } = image(x.type, 'batchnorm');
-  const gamma = site.param('weight', [c], constant(1));
-  const beta = site.param('bias', [c], constant(0));
-  const mean = site.param('running_mean', [c], constant(0), false);
-  const variance = site.param('running_var', [c], constant(1), false);
-  const s = site.emit('mul', [gamma, site.emit('rsqrt', [site.emit('offset', [variance], { by: eps })])]);
-  const t = site.emit('sub', [beta, site.emit('mul', [mean, s])]);
-  return site.emit('add', [site.emit('mul', [x.ref, s]), t]);
+  if (args.spectral && h !== w) {
+    fail('spectral normalisation needs a square image', {
+      span: site.span,
+      label: `this is ${printImage(x.type)}`,
+    });
+  }
+  return convolve(site, x, { ...args, kernel: [h, w], stride: 1, pad: 0, init: undefined });
 }
 
 function normalize(site: Site, x: TensorValue, mean: readonly number[], std: readonly number[]): Ref {
@@ -159,10 +143,8 @@ export const POINTWISE = table<Layer>(
   callable(
     'batchnorm',
     'batch normalisation with learned scale and shift; inference uses the running statistics',
-    { eps: positive(1e-5), momentum: positive(0.1) },
-    ({ eps }) =>
-      (site, x) =>
-        batchnorm(site, x, eps),
+    { eps: positive(1e-5), momentum: probability(0.1) },
+    (args) => (site, x) => batchnorm(site, x, args),
   ),
   callable(
     'prelu',
@@ -196,7 +178,7 @@ export const POINTWISE = table<Layer>(
 const RESHAPING = table<Layer>(
   callable(
     'conv',
-    'zero-padded convolution; by default stride 1 keeps the size; `init` scales a kaiming-normal start',
+    'zero-padded convolution; by default stride 1 keeps the size; `init` scales a kaiming-normal start; `spectral` divides the weight by its spectral norm',
     {
       features: count(),
       kernel: count(3),
@@ -204,6 +186,7 @@ const RESHAPING = table<Layer>(
       pad: optional(whole()),
       bias: flag(true),
       init: optional(positive()),
+      spectral: flag(false),
     },
     ({ kernel, pad = Math.floor((kernel - 1) / 2), ...args }) =>
       (site, x) =>
@@ -212,10 +195,8 @@ const RESHAPING = table<Layer>(
   callable(
     'linear',
     'every output feature sees the whole image; its size must be fixed; gives (features, 1, 1)',
-    { features: count(), bias: flag(true) },
-    ({ features, bias }) =>
-      (site, x) =>
-        linear(site, x, features, bias),
+    { features: count(), bias: flag(true), spectral: flag(false) },
+    (args) => (site, x) => linear(site, x, args),
   ),
   callable(
     'upsample',

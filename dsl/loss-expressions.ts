@@ -5,6 +5,7 @@ import type { Ref } from '../compiler/graph.js';
 import { ShapeError } from '../compiler/ops/op.js';
 import { fail, internal, locate, type Source, type Span } from '../diagnostics.js';
 import { isSymbolic, sameDim } from '../runtime/dims.js';
+import { Application, tapsOf } from './application.js';
 import type { Arg, CallExpr, Expr, LossItem, MemberExpr, RefExpr } from './ast.js';
 import { bind, declaredBy } from './binding.js';
 import { type Lowering, spend, toldAt } from './body.js';
@@ -18,8 +19,7 @@ import {
   type TensorOperand,
 } from './loss-functions.js';
 import { type Found, find, type Module, namesOf } from './module.js';
-import { applyNetwork, type NetworkDef, tapsOf } from './networks.js';
-
+import type { NetworkDef } from './networks.js';
 import { imageType, printShape, type Shape } from './signature.js';
 import { didYouMean } from './suggest.js';
 import { unknownName } from './values.js';
@@ -59,7 +59,10 @@ export interface Objective {
   readonly lowering: Lowering;
   readonly sr: Ref;
   readonly hr: Ref;
-  readonly used: Set<string>;
+  /** `%usm`, once somebody asked for it. */
+  usm?: Ref;
+  /** The networks it applies, by name and operand: a network is applied to a value once. */
+  readonly applications: Map<string, Application>;
   /** Every loss with players that was met. */
   readonly adversarial: Criterion[];
   /** Losses being evaluated, outermost first. */
@@ -84,11 +87,14 @@ export function scopeOf({ context, sr, hr }: Objective): Scope {
   return { module: context.module, params: new Map(), sr, hr };
 }
 
-export function placeAt({ lowering }: Objective, span: Span): Place {
+export function placeAt(objective: Objective, span: Span): Place {
+  const { hr, lowering } = objective;
   const { builder } = lowering;
   const loc = locate(span);
   return {
     span,
+    hr,
+    sharpened: () => (objective.usm ??= builder.input('usm', builder.type(hr))),
     emit(op, inputs, attrs) {
       return fitting(span, () => builder.emit(op, inputs, attrs, loc));
     },
@@ -182,6 +188,12 @@ function resolve(
   ]);
 }
 
+/** The loss that `expr` names, if it does. */
+export function lossNamed(objective: Objective, scope: Scope, expr: Expr): Criterion | undefined {
+  const value = expr.kind === 'ref' ? resolve(objective, scope, expr) : 0;
+  return isFunction(value) && value.kind === 'criterion' ? value : undefined;
+}
+
 function tapOf(objective: Objective, scope: Scope, { object, member, span }: MemberExpr): Mapping {
   const value = object.kind === 'ref' ? resolve(objective, scope, object) : tapOf(objective, scope, object);
   if (!isFunction(value) || value.kind !== 'mapping' || value.until !== undefined) {
@@ -239,7 +251,7 @@ function functionArgs(
 
 function apply(objective: Objective, { name, def, until }: Mapping, x: Operand, span: Span): TensorOperand {
   if (typeof x !== 'object') return fail(`\`${name}\` needs an image`, { span, label: `not ${x}` });
-  const { lowering, used } = objective;
+  const { lowering, applications } = objective;
   const type = lowering.builder.type(x.ref);
   const expected = imageType(def.input).shape;
   const fits =
@@ -251,9 +263,16 @@ function apply(objective: Objective, { name, def, until }: Mapping, x: Operand, 
       label: `this is ${printTensor(type)}`,
     });
   }
-  used.add(def.name);
-  const value = { ref: x.ref, type, origin: { inputOf: name } };
-  return { ref: applyNetwork(lowering, def, value, `${def.name}.`, until).value.ref };
+  const key = `${def.name}(${x.ref})`;
+  const application =
+    applications.get(key) ??
+    new Application(
+      def,
+      { ref: x.ref, type, origin: { inputOf: name } },
+      { prefix: `${def.name}.`, training: def.role === 'discriminator' },
+    );
+  applications.set(key, application);
+  return { ref: application.result(lowering, until).ref };
 }
 
 /** Two tensors stand for `sr` and `hr`; anything else binds the loss's own parameters. */
@@ -303,8 +322,14 @@ function isTensor(value: LossValue | undefined): value is TensorOperand {
   return typeof value === 'object' && 'ref' in value;
 }
 
-/** The value of a loss on the scope's `sr` and `hr`. */
-export function force(objective: Objective, scope: Scope, criterion: Criterion, span: Span): Operand {
+/** The value of a loss on the scope's `sr` and `hr`, of whose expression `evaluateIt` makes a number or tensor. */
+export function force(
+  objective: Objective,
+  scope: Scope,
+  criterion: Criterion,
+  span: Span,
+  evaluateIt = operand,
+): Operand {
   const { module, item } = criterion;
   const name = item.name.text;
   const params = criterion.args ?? bindParams(objective, scope, criterion, [], span);
@@ -314,7 +339,7 @@ export function force(objective: Objective, scope: Scope, criterion: Criterion, 
     fail(`loss \`${name}\` contains itself`, { span });
   objective.within.push(item);
   const inside = { module, params, sr: scope.sr, hr: scope.hr };
-  const run = () => deeper(objective, span, () => operand(objective, inside, expr));
+  const run = () => deeper(objective, span, () => evaluateIt(objective, inside, expr));
   const value = module === scope.module.library ? toldAt(span, name, run) : run();
   objective.within.pop();
   return value;

@@ -16,6 +16,10 @@ export interface TensorOperand {
 /** One expression's place in the graph; a wrong shape becomes a diagnostic at `span`. */
 export interface Place {
   readonly span: Span;
+  /** The original. */
+  readonly hr: Ref;
+  /** The original sharpened, an input of its own. */
+  sharpened(): Ref;
   emit(op: string, inputs: readonly Ref[], attrs?: Attrs): Ref;
   type(ref: Ref): TensorType;
 }
@@ -193,6 +197,14 @@ export const FUNCTIONS: ReadonlyMap<string, LossFunction> = new Map(
       params: ['x', 'on?'],
       apply: (at: Place, x: Operand, on: Operand = true) =>
         on === false ? x : node(at, 'detach', [tensor(at, x)]),
+    },
+    usm: {
+      doc: 'the original sharpened with an unsharp mask, as the targets of Real-ESRGAN are: only of `hr`',
+      params: ['hr'],
+      apply(at: Place, image: Operand) {
+        if (tensor(at, image) === at.hr) return { ref: at.sharpened() };
+        return fail('only originals are sharpened', { span: at.span, help: 'write `usm(hr)`' });
+      },
     },
     bce: {
       doc: 'binary cross entropy of logits against a target in [0, 1]: mean(softplus(x) - target * x)',

@@ -1,17 +1,20 @@
 // Losses: each is lowered to one scalar graph per player, from `%sr` and `%hr`.
 
 import { GraphBuilder } from '../compiler/builder.js';
-import type { Graph } from '../compiler/graph.js';
+import type { Graph, Ref } from '../compiler/graph.js';
 import { fail, type Span } from '../diagnostics.js';
 import type { Expr } from './ast.js';
 import { loweringInto } from './body.js';
+import { expressionText } from './format-expressions.js';
 import {
   force,
   type LossContext,
+  lossNamed,
   type Objective,
   operand,
   type Player,
   placeAt,
+  type Scope,
   scopeOf,
 } from './loss-expressions.js';
 import { arithmetic, type Operand, printTensor } from './loss-functions.js';
@@ -30,23 +33,39 @@ export interface Loss {
   readonly terms: Readonly<Record<Player, readonly string[]>>;
   /** The networks it applies. */
   readonly networks: readonly string[];
-  /** Whether it compares with the sharpened original: its graphs then have the input `%usm` too. */
+  /** Whether it compares with the sharpened original: graphs that do have the input `%usm` too. */
   readonly sharpened: boolean;
+}
+
+/** A summand of an objective. */
+interface Term {
+  readonly text: string;
+  readonly ref: Ref;
 }
 
 /** The loss that `expr` is. */
 export function lowerLoss(name: string, expr: Expr, context: LossContext): Loss {
   const own = begin(name, 'generator', context);
-  const generator = finish(own, operand(own, scopeOf(own), expr), expr.span);
-  const networks = [...own.used];
-  const rest = { networks, terms: { generator: [], discriminator: [] }, sharpened: false };
-  if (own.adversarial.length === 0) return { name, generator, ...rest };
+  const ownTerms: Term[] = [];
+  const generator = finish(own, bySummands(ownTerms)(own, scopeOf(own), expr), ownTerms, expr.span);
 
   const other = begin(name, 'discriminator', context);
+  const otherTerms: Term[] = [];
+  const totals = own.adversarial.map((criterion) =>
+    force(other, scopeOf(other), criterion, expr.span, bySummands(otherTerms)),
+  );
   const place = placeAt(other, expr.span);
-  const terms = own.adversarial.map((criterion) => force(other, scopeOf(other), criterion, expr.span));
-  const total = terms.reduce((sum, term) => arithmetic(place, '+', sum, term));
-  return { name, generator, discriminator: finish(other, total, expr.span), ...rest };
+  const total = totals.length > 0 && totals.reduce((sum, value) => arithmetic(place, '+', sum, value));
+
+  const applications = [...own.applications.values(), ...other.applications.values()];
+  return {
+    name,
+    generator,
+    ...(total !== false && { discriminator: finish(other, total, otherTerms, expr.span) }),
+    terms: { generator: told(ownTerms).map(textOf), discriminator: told(otherTerms).map(textOf) },
+    networks: [...new Set(applications.map(({ network }) => network))],
+    sharpened: own.usm !== undefined || other.usm !== undefined,
+  };
 }
 
 function begin(name: string, player: Player, context: LossContext): Objective {
@@ -58,18 +77,64 @@ function begin(name: string, player: Player, context: LossContext): Objective {
     lowering: loweringInto(builder, context.source),
     sr: builder.input('sr', type),
     hr: builder.input('hr', type),
-    used: new Set(),
+    applications: new Map(),
     adversarial: [],
     within: [],
     depth: 0,
   };
 }
 
-function finish({ lowering: { builder } }: Objective, value: Operand, span: Span): Graph {
+/** Evaluates an expression and notes its summands; a loss that is only named is told by what it says. */
+function bySummands(terms: Term[]) {
+  return function evaluate(objective: Objective, scope: Scope, expr: Expr): Operand {
+    const named = lossNamed(objective, scope, expr);
+    return named
+      ? force(objective, scope, named, expr.span, evaluate)
+      : sum(objective, scope, expr, { terms, sign: 1 });
+  };
+}
+
+interface Summing {
+  readonly terms: Term[];
+  readonly sign: 1 | -1;
+}
+
+function sum(objective: Objective, scope: Scope, expr: Expr, { terms, sign }: Summing): Operand {
+  const place = placeAt(objective, expr.span);
+  if (expr.kind === 'binary' && (expr.op === '+' || expr.op === '-')) {
+    const left = sum(objective, scope, expr.left, { terms, sign });
+    const right = sum(objective, scope, expr.right, { terms, sign: expr.op === '+' ? sign : flipped(sign) });
+    return arithmetic(place, expr.op, left, right);
+  }
+  const value = operand(objective, scope, expr);
+  if (typeof value === 'object') {
+    const ref = sign < 0 ? place.emit('neg', [value.ref]) : value.ref;
+    terms.push({ text: (sign < 0 ? '-' : '') + expressionText(expr), ref });
+  }
+  return value;
+}
+
+function flipped(sign: 1 | -1): 1 | -1 {
+  return sign === 1 ? -1 : 1;
+}
+
+/** One term is the whole. */
+function told(terms: readonly Term[]): readonly Term[] {
+  return terms.length > 1 ? terms : [];
+}
+
+const textOf = ({ text }: Term) => text;
+
+function finish(
+  { lowering: { builder } }: Objective,
+  value: Operand,
+  terms: readonly Term[],
+  span: Span,
+): Graph {
   if (typeof value !== 'object')
     return fail('a loss must depend on the image', { span, label: `this is ${value}` });
   const type = builder.type(value.ref);
-  if (type.shape.length === 0) return builder.finish([value.ref]);
+  if (type.shape.length === 0) return builder.finish([value.ref, ...told(terms).map(({ ref }) => ref)]);
   return fail('a loss must be one number', {
     span,
     label: `this is ${printTensor(type)}`,

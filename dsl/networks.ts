@@ -6,14 +6,14 @@ import type { Graph, Ref } from '../compiler/graph.js';
 import { printImage, sameShape } from '../compiler/ops/types.js';
 import { fail, type Source, type Span } from '../diagnostics.js';
 import { isSymbolic } from '../runtime/dims.js';
+import { Application } from './application.js';
 import type { Body, Expr, NetworkItem, Signature } from './ast.js';
 import { bind, declaredBy } from './binding.js';
-import { entering, type Lowering, lowerBody, loweringInto, outermost, toldAt } from './body.js';
+import { loweringInto } from './body.js';
 import { find, type Module, type Overrides } from './module.js';
-import { PathScope } from './paths.js';
 import { imageType, printShape, type Shape, scaleOf, shapesOf } from './signature.js';
 import { didYouMean } from './suggest.js';
-import { type Env, evaluate, isTensor, provenance, type TensorValue, type Value } from './values.js';
+import { type Env, evaluate, provenance, type TensorValue, type Value } from './values.js';
 
 /** A network ready to be applied to images. */
 export interface NetworkDef {
@@ -38,7 +38,7 @@ export interface Network {
   readonly role: NetworkItem['role'];
   readonly name: string;
   readonly graph: Graph;
-  /** The same with batch statistics and power iterations, and the updates of their state: what is trained. */
+  /** The same with batch statistics and power iterations, and the updates of their state: what is trained (see Site). */
   readonly training: Graph;
   readonly input: Shape;
   readonly output: Shape;
@@ -130,48 +130,11 @@ function libraryNetwork(role: NetworkItem['role'], value: Expr, module: Module) 
   });
 }
 
-interface Applied {
-  readonly value: TensorValue;
-  readonly taps: Readonly<Record<string, Ref>>;
-}
-
-/** Lowers a network onto `x`. `until` stops after the statement of that name: nothing beyond it is needed. */
-export function applyNetwork(
-  lowering: Lowering,
-  def: NetworkDef,
-  x: TensorValue,
-  prefix = '',
-  until?: string,
-): Applied {
-  const { statements } = def.body;
-  const end =
-    until === undefined ? statements.length : statements.findIndex((s) => s.label?.text === until) + 1;
-  const body = { ...def.body, statements: statements.slice(0, end) };
-  const env = new Map<string, Value>([...entering(x), ...def.env]);
-  const frame = outermost(def.module, env, new PathScope(prefix, def.body));
-  const run = () => lowerBody(lowering, frame, body, x);
-  const value = def.call ? toldAt(def.call, def.name, run) : run();
-  const taps = tapsOf(def).flatMap((tap) => {
-    const tapped = env.get(tap);
-    return tapped !== undefined && isTensor(tapped) ? [[tap, tapped.ref]] : [];
-  });
-  return { value, taps: Object.fromEntries(taps) };
-}
-
-/** The names a network's body gives to values. */
-export function tapsOf({ body }: NetworkDef): string[] {
-  return body.statements.flatMap(({ label }) => label?.text ?? []);
-}
-
 /** The network alone, from `%x`, checked against its signature. */
 export function lowerNetwork(def: NetworkDef, source: Source): Network {
-  const builder = new GraphBuilder(def.name);
-  const type = imageType(def.input);
-  const x = { ref: builder.input('x', type), type, origin: { inputOf: def.name } };
-  const { value, taps } = applyNetwork(loweringInto(builder, source), def, x);
-  const graph = builder.finish([value.ref]);
+  const { graph, value, taps } = lowerAlone(def, source, false);
   if (def.role === 'discriminator') checkStrides(def, graph);
-  if (def.role === 'generator' && value.ref === x.ref) {
+  if (def.role === 'generator' && value.ref === X) {
     fail(`\`${def.name}\` gives its input unchanged`, { span: def.span, help: 'write a layer in its body' });
   }
   const output = resultShape(def, value, source);
@@ -179,13 +142,29 @@ export function lowerNetwork(def: NetworkDef, source: Source): Network {
     role: def.role,
     name: def.name,
     graph,
-    training: graph,
+    // Perception networks are never trained; without state both forms are one.
+    training:
+      def.role === 'perception' || graph.params.every((param) => param.trainable)
+        ? graph
+        : lowerAlone(def, source, true).graph,
     input: def.input,
     output,
     ...(def.role === 'generator' && { scale: scaleOf(def.input, output, def.signature.span) }),
     taps,
     ...(def.weights !== undefined && { weights: def.weights }),
   };
+}
+
+/** What `lowerAlone` calls the input. */
+const X = '%x';
+
+function lowerAlone(def: NetworkDef, source: Source, training: boolean) {
+  const builder = new GraphBuilder(def.name);
+  const type = imageType(def.input);
+  const x = { ref: builder.input('x', type), type, origin: { inputOf: def.name } };
+  const application = new Application(def, x, { prefix: '', training });
+  const value = application.result(loweringInto(builder, source));
+  return { graph: builder.finish([value.ref]), value, taps: application.taps() };
 }
 
 function resultShape(def: NetworkDef, value: TensorValue, source: Source): Shape {
