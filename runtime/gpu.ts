@@ -52,6 +52,26 @@ export async function allocate(
   }
 }
 
+/** What `source` holds once the work that was submitted is done, given to `use` while it is mapped. */
+export async function readBuffer<T>(
+  device: GPUDevice,
+  guard: LossGuard,
+  source: GPUBuffer,
+  use: (values: Float32Array) => T,
+): Promise<T> {
+  const { size } = source;
+  const [staging] = await allocate(device, 'reading back', [{ size, usage: Usage.mapRead | Usage.copyDst }]);
+  try {
+    const encoder = device.createCommandEncoder();
+    encoder.copyBufferToBuffer(source, 0, staging!, 0, size);
+    device.queue.submit([encoder.finish()]);
+    await guard.wait(staging!.mapAsync(MAP_READ));
+    return use(new Float32Array(staging!.getMappedRange()));
+  } finally {
+    staging!.destroy();
+  }
+}
+
 /** Waits that end when the device is lost, so that nothing hangs; one subscription however many waits there are. */
 export class LossGuard {
   #error: UserError | undefined;

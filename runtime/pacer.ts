@@ -13,6 +13,15 @@ export interface Command {
   readonly cost: number;
 }
 
+/** Bytes that move from buffer to buffer. */
+export interface Copy {
+  readonly source: GPUBuffer;
+  readonly from: number;
+  readonly target: GPUBuffer;
+  readonly to: number;
+  readonly bytes: number;
+}
+
 export interface Watch {
   readonly signal?: AbortSignal | undefined;
   /** Called with the cost of each portion that is done. */
@@ -57,10 +66,17 @@ export class Pacer {
     return this.#cost >= this.#portion;
   }
 
-  copy(source: GPUBuffer, offset: number, target: GPUBuffer, bytes: number): void {
+  /** Encodes either; true when `submit` should be awaited. */
+  add(work: Command | Copy): boolean {
+    if ('pipeline' in work) return this.dispatch(work);
+    this.copy(work);
+    return false;
+  }
+
+  copy({ source, from, target, to, bytes }: Copy): void {
     this.#pass?.end();
     this.#pass = undefined;
-    this.#open().copyBufferToBuffer(source, offset, target, 0, bytes);
+    this.#open().copyBufferToBuffer(source, from, target, to, bytes);
   }
 
   /** Sends what is gathered. Resolves when the queue has room for more. */

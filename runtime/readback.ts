@@ -12,6 +12,7 @@ export class Readback {
   readonly #guard: LossGuard;
   readonly #pacer: Pacer;
   #next = 0;
+  #last: Promise<void> = Promise.resolve();
 
   constructor(guard: LossGuard, pacer: Pacer, buffers: readonly GPUBuffer[]) {
     this.#guard = guard;
@@ -25,7 +26,7 @@ export class Readback {
     return new Readback(guard, pacer, await allocate(device, 'reading back', Array(RING).fill(descriptor)));
   }
 
-  /** Reads `bytes` of `source` as they are after everything encoded so far, and gives them to `use`. */
+  /** Reads `bytes` of `source` as they are after everything encoded so far, and gives them to `use`, in order. */
   async read(
     source: GPUBuffer,
     offset: number,
@@ -36,14 +37,16 @@ export class Readback {
     this.#next = (slot + 1) % RING;
     await this.#busy[slot];
     const staging = this.#buffers[slot]!;
-    this.#pacer.copy(source, offset, staging, bytes);
+    this.#pacer.copy({ source, from: offset, target: staging, to: 0, bytes });
     await this.#pacer.submit();
-    const done = this.#guard.wait(staging.mapAsync(MAP_READ, 0, bytes)).then(() => {
+    const mapped = this.#guard.wait(staging.mapAsync(MAP_READ, 0, bytes));
+    const done = Promise.all([mapped, this.#last]).then(() => {
       use(new Float32Array(staging.getMappedRange(0, bytes)));
       staging.unmap();
     });
     done.catch(() => {}); // whoever awaits the slot sees the error; until then it must not end the process
     this.#busy[slot] = done;
+    this.#last = done;
   }
 
   async drain(): Promise<void> {
@@ -54,6 +57,7 @@ export class Readback {
   async cancel(): Promise<void> {
     await Promise.allSettled(this.#busy);
     this.#busy.length = 0;
+    this.#last = Promise.resolve();
   }
 
   destroy(): void {

@@ -1,0 +1,144 @@
+// A training step on the device: every buffer that it needs, and its flat lists of work, which are encoded again for
+// each step. One list for each batch (forward, backward), one for what is done once (optimizer).
+
+import { internal } from '../diagnostics.js';
+import { stepCost, stepName } from './dispatch.js';
+import { allocate, Usage } from './gpu.js';
+import { type Ledger, ledgerOf } from './kernels/optimizer.js';
+import { ALIGNMENT, bufferBytes } from './memory.js';
+import type { Command, Copy } from './pacer.js';
+import type { Pipelines } from './pipelines.js';
+import type { Binding, StepPlan } from './plan.js';
+import { type Launch, prepare } from './step-launch.js';
+import { lossPorts, type StepLayout, type Twin, twinsOf } from './step-memory.js';
+import {
+  type Optimization,
+  type OptimizerBuffers,
+  squaredRanges,
+  sumLaunches,
+  trainedArenas,
+  updateLaunches,
+} from './step-optimizer.js';
+
+export type Work = Command | Copy;
+
+export interface StepProgram {
+  readonly ledger: Ledger;
+  readonly buffers: OptimizerBuffers;
+  /** What to bind for a buffer of the plan. */
+  resource(buffer: number): Required<GPUBufferBinding>;
+  /** For each step of the plan. */
+  readonly steps: readonly (readonly Work[])[];
+  /** Keep and bring back the running statistics as they are before a step. */
+  readonly keep: readonly Copy[];
+  readonly bringBack: readonly Copy[];
+  /** After the steps of each batch: its losses go into the ledger, and its gradients into the sum. */
+  readonly afterBatch: readonly (readonly Work[])[];
+  /** After the last batch. */
+  readonly update: readonly Work[];
+  destroy(): void;
+}
+
+/** What a program is built from. */
+export interface StepParts {
+  readonly device: GPUDevice;
+  readonly pipelines: Pipelines;
+  readonly plan: StepPlan;
+  readonly layout: StepLayout;
+  readonly constants: readonly GPUBufferBinding[];
+  readonly options: Optimization;
+}
+
+export async function buildStep(parts: StepParts): Promise<StepProgram> {
+  const { device, pipelines, plan, layout, constants, options } = parts;
+  const losses = lossPorts(plan);
+  const batches = options.accumulate ?? 1;
+  const ledger = ledgerOf(trainedArenas(plan).length, batches * losses.length);
+  const { slots, twins, all, ...scratch } = await allocateAll(parts, ledger);
+  const buffers: OptimizerBuffers = {
+    ...scratch,
+    twin: (arena, twin) => twins[arena]!.get(twin) ?? internal(`arena ${arena} has no ${twin}`),
+  };
+
+  const resource = (buffer: number): Required<GPUBufferBinding> => {
+    const size = bufferBytes(plan.buffers[buffer]!, {});
+    const place = layout.places[buffer] ?? internal(`${plan.buffers[buffer]!.name} has no place`);
+    if (place.in === 'ledger') return { buffer: buffers.ledger, offset: 0, size };
+    if (place.in === 'slot') return { buffer: slots[place.slot]!, offset: 0, size };
+    return { buffer: buffers.twin(place.arena, place.twin), offset: place.offset, size };
+  };
+  const storageOf = (binding: Binding): GPUBufferBinding =>
+    'buffer' in binding ? resource(binding.buffer) : constants[binding.constant]!;
+  const dispatches = plan.steps.map((step, i): Launch & { copies: Copy[] } => {
+    const storage = step.bindings.map(storageOf);
+    const copies = (layout.copies.get(i) ?? []).map(({ binding, slot }): Copy => {
+      const { buffer: source, offset: from = 0, size: bytes = 0 } = storage[binding]!;
+      const target = slots[slot]!;
+      storage[binding] = { buffer: target, size: bytes };
+      return { source, from, target, to: 0, bytes };
+    });
+    const { uniforms, workgroups } = step;
+    const cost = stepCost(step, plan.buffers, {});
+    const kernel = plan.kernels[step.kernel]!;
+    return { name: stepName(step), kernel, uniforms, workgroups, storage, cost, copies };
+  });
+
+  const setting = { plan, limits: device.limits, options, ledger, buffers };
+  const sums = batches > 1 ? sumLaunches(setting) : [];
+  const launches = [...dispatches, ...sums, ...updateLaunches(setting)];
+  const { commands, uniforms } = await prepare(device, pipelines, `a step of ${plan.name}`, launches);
+  const afterSums = dispatches.length + sums.length;
+  const whole = (trained: boolean, from: Twin, to: Twin): Copy[] =>
+    plan.arenas.flatMap(({ bytes, trained: isTrained }, arena) => {
+      if (isTrained !== trained) return [];
+      return [{ source: buffers.twin(arena, from), from: 0, target: buffers.twin(arena, to), to: 0, bytes }];
+    });
+  return {
+    ledger,
+    buffers,
+    resource,
+    steps: dispatches.map(({ copies }, i) => [...copies, commands[i]!]),
+    keep: whole(false, 'value', 'before'),
+    bringBack: whole(false, 'before', 'value'),
+    afterBatch: Array.from({ length: batches }, (_, batch) => [
+      ...losses.map(({ buffer }, i): Copy => {
+        const { buffer: source, offset: from } = resource(buffer);
+        const to = 4 * (ledger.scalars + batch * losses.length + i);
+        return { source, from, target: buffers.ledger, to, bytes: 4 };
+      }),
+      ...(batches > 1 && batch === 0 ? whole(true, 'gradient', 'gradients') : []),
+      ...(batch > 0 ? commands.slice(dispatches.length, afterSums) : []),
+    ]),
+    update: commands.slice(afterSums),
+    destroy: () => {
+      for (const buffer of [...all, uniforms]) buffer.destroy();
+    },
+  };
+}
+
+async function allocateAll({ device, plan, layout, options }: StepParts, ledger: Ledger) {
+  const parts = squaredRanges(plan, device.limits).flat().at(-1)?.end ?? 0;
+  const twins = plan.arenas.map((arena) => twinsOf(arena, options));
+  const make = (label: string, size: number) => ({ label, size: Math.max(ALIGNMENT, size), usage: USAGE });
+  const all = await allocate(device, `training ${plan.name}`, [
+    make('ledger', 4 * ledger.length),
+    make('rates', 8 * plan.arenas.length),
+    make('sums of squares', 4 * parts),
+    ...layout.slotBytes.map((size, i) => make(`slot ${i}`, size)),
+    ...plan.arenas.flatMap(({ network, bytes }, i) =>
+      twins[i]!.map((twin) => make(`${twin} of ${network}`, bytes)),
+    ),
+  ]);
+  const [ledgerBuffer, rates, partial, ...rest] = all;
+  const slots = rest.splice(0, layout.slotBytes.length);
+  return {
+    all,
+    ledger: ledgerBuffer!,
+    rates: rates!,
+    partial: partial!,
+    slots,
+    twins: twins.map((names) => new Map(names.map((twin) => [twin, rest.shift()!]))),
+  };
+}
+
+const USAGE = Usage.storage | Usage.copySrc | Usage.copyDst;
