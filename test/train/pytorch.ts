@@ -55,10 +55,13 @@ export function startOf(graph: Graph, prefix = ''): Map<string, Tensor> {
   );
 }
 
+/** What stands for zero: a gradient that vanishes in exact arithmetic is some 1e-17. */
+const LEAST = 1e-9;
+
 /** The largest difference in units of the largest expected value. */
 export function difference(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
   expect(actual.length).toBe(expected.length);
-  const span = Math.max(...Array.from(expected, Math.abs));
+  const span = Math.max(LEAST, ...Array.from(expected, Math.abs));
   const largest = Math.max(...Array.from(expected, (value, i) => Math.abs(value - actual[i]!)));
   return largest / span;
 }
