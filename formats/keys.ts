@@ -2,9 +2,10 @@
 //
 // The rule: a file of a known family is put in EXECUTION ORDER. Each family lists its stages in the order in which the
 // network runs them; within a stage, numbers in a key count up (`body.2` before `body.10`); within a layer the order
-// is weight, bias, running_mean, running_var. ncnn and tfjs files come in that order already. Two families of one
-// network, or a family and our own graph, then agree tensor by tensor. A family matches only when EVERY key of the file
-// belongs to one of its stages: a file with other keys has no family and is never put in order by guessing.
+// is weight (under spectral normalisation: weight_orig, weight_u, weight_v), bias, running_mean, running_var. ncnn and
+// tfjs files come in that order already. Two families of one network, or a family and our own graph, then agree tensor
+// by tensor. A family matches only when EVERY key of the file belongs to one of its stages: a file with other keys has
+// no family and is never put in order by guessing.
 
 import type { WeightFile, WeightTensor } from './weights.js';
 
@@ -67,6 +68,11 @@ const RULES: readonly Rule[] = [
     stages: [/^(conv|bn)\d+_\d+\./, /^linear\d+\./],
     path: (path) => path.replace(/^(conv|bn)(\d+_\d+)$/, (_, kind, at) => `${at}.${kind === 'conv' ? 0 : 1}`),
   },
+  {
+    title: 'Real-ESRGAN UNetDiscriminatorSN',
+    stages: [/^conv\d\./],
+    where: (tensors) => tensors.has('conv1.weight_orig'),
+  },
 ];
 
 const IN_FILE_ORDER: Partial<Record<WeightFile['format'], KeyFamily>> = {
@@ -104,13 +110,13 @@ function inNotedOrder(file: WeightFile): NamedTensor[] | undefined {
 /** Left by data parallel and GAN training code around every key. */
 const PREFIXES = /^(?:module\.|netG\.){0,4}/;
 
-const LEAVES = ['weight', 'bias', 'running_mean', 'running_var'];
+const LEAVES = ['weight', 'weight_orig', 'weight_u', 'weight_v', 'bias', 'running_mean', 'running_var'];
 
 export interface NamedTensor extends WeightTensor {
   readonly name: string;
 }
 
-/** The last part of a key: `weight`, `bias`, `running_mean`, `running_var`, or what no graph has. */
+/** The last part of a key: one of LEAVES, or what no graph has. */
 export function leafOf(name: string): string {
   return name.slice(name.lastIndexOf('.') + 1);
 }

@@ -54,12 +54,10 @@ function pairInOrder(parameters: readonly NamedShape[], file: WeightFile): Pairi
   const ordered = executionOrder(file);
   if (!ordered) {
     const names = [...file.tensors.keys()];
-    const spectral = names.some((name) => leafOf(name) === 'weight_orig');
     fail(`${file.name}: its keys are neither the graph's names nor of a known family`, {
       notes: [
         `the file: ${printSome(names.map(quote))}`,
         `the graph: ${printSome(parameters.map(({ name }) => name))}`,
-        ...(spectral ? ['its weights are under spectral norm: it looks like a discriminator'] : []),
       ],
       help: "rename the keys to the graph's names, in the order of `src compile --emit graph`",
     });

@@ -43,10 +43,12 @@ export function printNetwork({ title, facts }: Network): string {
     .join(', ')}`;
 }
 
-/** Values a network has: weights and biases, not running statistics or counters. */
+/** Values a network has: weights and biases, not running statistics, singular vectors or counters. */
 export function countParameters(tensors: readonly NamedShape[]): number {
   return tensors
-    .filter(({ name }) => !/^(running_mean|running_var|num_batches_tracked)$/.test(leafOf(name)))
+    .filter(
+      ({ name }) => !/^(running_mean|running_var|weight_u|weight_v|num_batches_tracked)$/.test(leafOf(name)),
+    )
     .reduce((sum, { shape }) => sum + elementsOf(shape), 0);
 }
 

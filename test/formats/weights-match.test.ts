@@ -12,6 +12,7 @@ import {
   rename,
   rrdb,
   shuffled,
+  spectralDiscriminator,
   tensor,
   vgg,
 } from './weights-samples.js';
@@ -60,6 +61,7 @@ describe('in execution order, however the file is sorted', () => {
     ['MSRResNet', msrresnet(11)],
     ['SRVGGNetCompact', compact(12)],
     ['discriminator', discriminator()],
+    ['spectral discriminator', spectralDiscriminator()],
   ])('%s', (_, shapes) => {
     expectInOrder(anonymous(shapes), shuffled(fileOf(shapes)));
   });
@@ -204,12 +206,10 @@ describe('reports', () => {
     `);
   });
 
-  test("Real-ESRGAN's discriminator", async () => {
-    const file = fileOf([
-      { name: 'conv0.weight', shape: [64, 3, 3, 3] },
-      { name: 'conv1.weight_orig', shape: [128, 64, 4, 4] },
-    ]);
-    expect(await report(rrdb(), file)).toContain('it looks like a discriminator');
+  test("Real-ESRGAN's discriminator for its generator", async () => {
+    expect(await report(rrdb(), fileOf(spectralDiscriminator()))).toContain(
+      'the file (Real-ESRGAN UNetDiscriminatorSN): 28 tensors',
+    );
   });
 
   test('a family with one key too many is no family', async () => {

@@ -227,6 +227,30 @@ export function discriminator(): NamedShape[] {
   ];
 }
 
+/** A small UNetDiscriminatorSN with Real-ESRGAN's names. */
+export function spectralDiscriminator(): NamedShape[] {
+  const f = 4;
+  const convs = [
+    [2 * f, f, 4],
+    [4 * f, 2 * f, 4],
+    [8 * f, 4 * f, 4],
+    [4 * f, 8 * f, 3],
+    [2 * f, 4 * f, 3],
+    [f, 2 * f, 3],
+    [f, f, 3],
+    [f, f, 3],
+  ] as const;
+  return [
+    ...convLayer('conv0', f, 3),
+    ...convs.flatMap(([o, i, k], n) => [
+      { name: `conv${n + 1}.weight_orig`, shape: [o, i, k, k] },
+      { name: `conv${n + 1}.weight_u`, shape: [o] },
+      { name: `conv${n + 1}.weight_v`, shape: [i * k * k] },
+    ]),
+    ...convLayer('conv9', 1, f),
+  ];
+}
+
 // --- pickles --------------------------------------------------------------------------------------------------
 
 /** An assembler for hostile pickles: opcodes as in pickletools, protocol 2. */
