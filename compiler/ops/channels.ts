@@ -1,8 +1,10 @@
 // Ops that only move channels: concat and slice with their adjoints, pixel shuffle and unshuffle (each other's
-// adjoint), vectors as single pixels and back. Channel order of the shuffle is PyTorch's: channel c*r*r + i*r + j goes to pixel (r*y + i, r*x + j).
+// adjoint), vectors as single pixels and back. Channel order of the shuffle is PyTorch's: channel c*r*r + i*r + j goes
+// to pixel (r*y + i, r*x + j).
 
 import { divDim, mulDim, printDim } from '../../runtime/dims.js';
 import { copy, pixelShuffle, pixelUnshuffle } from '../../runtime/kernels/gather.js';
+import { padChannels } from '../../runtime/kernels/gather_adjoint.js';
 import { type Tensor, zeros } from '../tensor.js';
 import { nchw, num, type Op, POINTWISE_REACH, ShapeError } from './op.js';
 import { image, printImage, sameShape } from './types.js';
@@ -112,7 +114,7 @@ const padChannelsOp: Op = {
   },
   macs: () => 0,
   reach: () => POINTWISE_REACH,
-  launch: 'reference',
+  launch: ({ node, view, y }) => padChannels({ x: view(0), y, before: num(node.attrs, 'before') }),
   samples: [{ inputs: [[2, 2, 2, 3]], attrs: { before: 1, after: 2 } }],
 };
 
@@ -200,7 +202,7 @@ const toPixelOp: Op = {
   gradient: ({ dy, emit }) => [emit('from_pixel', [dy])],
   macs: () => 0,
   reach: () => POINTWISE_REACH,
-  launch: 'reference',
+  launch: 'alias',
   samples: [{ inputs: [[3]] }],
 };
 
@@ -215,7 +217,7 @@ const fromPixelOp: Op = {
   gradient: ({ dy, emit }) => [emit('to_pixel', [dy])],
   macs: () => 0,
   reach: () => POINTWISE_REACH,
-  launch: 'reference',
+  launch: 'alias',
   samples: [{ inputs: [[1, 3, 1, 1]] }],
 };
 

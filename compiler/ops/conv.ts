@@ -1,4 +1,4 @@
-// Convolution and its two gradients. Weights are OIHW, padding is zero on all sides, no dilation, one group.
+// Convolution. Its gradients are in conv-gradients.ts. Weights are OIHW, padding is zero on all sides, no dilation, one group.
 //
 // `phases` > 1 (r*r) is a conv whose result is interleaved: phase p = r*i + j has its own weights (rows p*O … of
 // the weight tensor) and makes the pixels (r*y + i, r*x + j). Two passes use it: a pixel shuffle as the store of the
@@ -6,16 +6,22 @@
 // phase (i, j) is padded by pad - i above and pad - j to the left).
 
 import { internal } from '../../diagnostics.js';
-import { addDim, type Dim, divDim, isSymbolic, mulDim, parseDim, printDim } from '../../runtime/dims.js';
-import { conv2d } from '../../runtime/kernels/conv2d.js';
-import { roundUp } from '../../runtime/kernels/kernel.js';
+import { addDim, type Dim, divDim, isSymbolic, mulDim, printDim } from '../../runtime/dims.js';
+import { conv2d, convPacking } from '../../runtime/kernels/conv2d.js';
 import type { Attrs, TensorType } from '../graph.js';
+import type { Target } from '../target.js';
 import { type Tensor, zeros } from '../tensor.js';
-import { applyEpilogue } from './epilogue.js';
 import { nchw, num, type Op, ShapeError } from './op.js';
 import { image, printImage, printType } from './types.js';
 
-interface ConvAttrs {
+/** Which text of a conv, or of a gradient of one, runs best on `target`. */
+export function variantFor({ software, subgroupSize }: Target) {
+  return software && subgroupSize !== undefined
+    ? ({ variant: 'subgroup', subgroupSize } as const)
+    : ({ variant: 'direct' } as const);
+}
+
+export interface ConvAttrs {
   readonly stride: number;
   readonly pad: number;
   /** Interleave factor: phases = r * r. */
@@ -23,7 +29,7 @@ interface ConvAttrs {
   readonly shift: number;
 }
 
-function convAttrs(attrs: Attrs): ConvAttrs {
+export function convAttrs(attrs: Attrs): ConvAttrs {
   return {
     stride: num(attrs, 'stride'),
     pad: num(attrs, 'pad'),
@@ -32,7 +38,7 @@ function convAttrs(attrs: Attrs): ConvAttrs {
   };
 }
 
-function kernelOf(w: TensorType | undefined): [o: number, i: number, kh: number, kw: number] {
+export function kernelOf(w: TensorType | undefined): [o: number, i: number, kh: number, kw: number] {
   const shape = w?.shape ?? [];
   if (shape.length !== 4 || shape.some(isSymbolic))
     internal(`conv weights must be OIHW, got ${w && printType(w)}`);
@@ -74,7 +80,7 @@ const conv2dOp: Op = {
     forEachTap(x, w, y, attrs, (xi, wi, yi) => {
       y.data[yi]! += x.data[xi]! * w.data[wi]!;
     });
-    return applyEpilogue(y, inputs, attrs);
+    return y;
   },
   gradient({ node, dy, wants, emit, type }) {
     const [x, w] = node.inputs as [string, string];
@@ -97,30 +103,23 @@ const conv2dOp: Op = {
     const right = Math.max(kh, kw) - stride - (pad - shift * (r - 1));
     return { mul: stride, div: r, add: Math.max(pad, right, 0) };
   },
+  operands: 2,
   launch(context) {
     const { node, types, target } = context;
     const { stride, pad, r, shift } = convAttrs(node.attrs);
     const [o, i, kh, kw] = kernelOf(types[1]);
     const phases = r * r;
-    const packing = {
-      kind: 'conv',
-      inputs: roundUp(i, 4),
-      outputs: roundUp(o / phases, 4),
-      phases,
-    } as const;
-    const x = context.view(0);
-    const subgroup = target.software && target.subgroupSize !== undefined;
     return conv2d({
-      x,
+      x: context.view(0),
       y: context.y,
-      weight: context.constant(1, packing),
+      weight: context.packed(1, convPacking(i, o / phases, phases)),
       kernel: [kh, kw],
       stride,
       pad,
       phases,
       phaseShift: shift === 1 ? 1 : 0,
       epilogue: context.epilogue(),
-      ...(subgroup ? { variant: 'subgroup', subgroupSize: target.subgroupSize! } : { variant: 'direct' }),
+      ...variantFor(target),
     });
   },
   samples: [
@@ -155,79 +154,8 @@ const conv2dOp: Op = {
   ],
 };
 
-/** Gradient of a conv with respect to its input, whose spatial `extent` (as printed dims) the stride does not determine. */
-const conv2dDgradOp: Op = {
-  name: 'conv2d_dgrad',
-  shape([dy, w], attrs) {
-    const { n } = image(dy, 'conv2d_dgrad');
-    return { shape: [n, kernelOf(w)[1], ...extentAttr(attrs)] };
-  },
-  reference(inputs, attrs, shape) {
-    const [dy, w] = inputs as [Tensor, Tensor];
-    const dx = zeros(shape);
-    forEachTap(dx, w, dy, attrs, (xi, wi, yi) => {
-      dx.data[xi]! += dy.data[yi]! * w.data[wi]!;
-    });
-    return dx;
-  },
-  gradient: 'nodiff',
-  macs: ([, w]) => kernelOf(w)[0] * kernelOf(w)[2] * kernelOf(w)[3],
-  reach: ([, w]) => ({ mul: 1, div: 1, add: Math.max(kernelOf(w)[2], kernelOf(w)[3]) }),
-  launch: 'reference',
-  samples: [
-    {
-      inputs: [
-        [1, 2, 3, 3],
-        [2, 3, 3, 3],
-      ],
-      attrs: { stride: 1, pad: 1, extent: ['3', '3'] },
-    },
-    {
-      inputs: [
-        [1, 3, 3, 3],
-        [3, 2, 4, 4],
-      ],
-      attrs: { stride: 2, pad: 1, extent: ['7', '6'] },
-    },
-  ],
-};
-
-/** Gradient of a conv with respect to its weights; sums over batch and pixels. */
-const conv2dWgradOp: Op = {
-  name: 'conv2d_wgrad',
-  shape([x, dy], attrs) {
-    const kernel = attrs.kernel as readonly number[];
-    return { shape: [image(dy, 'conv2d_wgrad').c, image(x, 'conv2d_wgrad').c, ...kernel] };
-  },
-  reference(inputs, attrs, shape) {
-    const [x, dy] = inputs as [Tensor, Tensor];
-    const dw = zeros(shape);
-    forEachTap(x, dw, dy, attrs, (xi, wi, yi) => {
-      dw.data[wi]! += dy.data[yi]! * x.data[xi]!;
-    });
-    return dw;
-  },
-  gradient: 'nodiff',
-  macs: () => 0,
-  reach: () => ({ mul: 1, div: 1, add: 0 }),
-  launch: 'reference',
-  samples: [
-    {
-      inputs: [
-        [1, 2, 4, 4],
-        [1, 3, 4, 4],
-      ],
-      attrs: { stride: 1, pad: 1, kernel: [3, 3] },
-    },
-  ],
-};
-
-function extentAttr(attrs: Attrs): Dim[] {
-  return (attrs.extent as readonly string[]).map((text) => parseDim(text) ?? internal(`bad extent ${text}`));
-}
-
 /** Visits every (input, weight, output) triple of a conv: the one loop nest behind the conv and both gradients. */
-function forEachTap(
+export function forEachTap(
   x: Tensor,
   w: Tensor,
   y: Tensor,
@@ -265,4 +193,4 @@ function forEachTap(
   }
 }
 
-export const convOps: readonly Op[] = [conv2dOp, conv2dDgradOp, conv2dWgradOp];
+export const convOps: readonly Op[] = [conv2dOp];

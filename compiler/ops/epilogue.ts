@@ -3,6 +3,7 @@
 //   lrelu(0.2)      a row with its constant
 //   add($3)         a row whose second operand is the node's operand 3 (a tensor, or one value per channel)
 //   sub($3, v)      the value in registers is the row's second operand: operand 3 minus the value
+//   lrelu_grad($3, 0.2), lrelu_grad($3, v, 0.2)   a row with an operand and a constant
 
 import { internal } from '../../diagnostics.js';
 import { applyRow } from '../../runtime/constants.js';
@@ -21,19 +22,25 @@ export interface EpilogueStep {
 }
 
 export function printStep({ op, attr, operand, swapped }: EpilogueStep): string {
-  if (operand !== undefined) return swapped ? `${op}($${operand}, v)` : `${op}($${operand})`;
-  return attr === undefined ? op : `${op}(${attr})`;
+  const args = [
+    ...(operand === undefined ? [] : [`$${operand}`]),
+    ...(swapped ? ['v'] : []),
+    ...(attr === undefined ? [] : [attr]),
+  ];
+  return args.length ? `${op}(${args.join(', ')})` : op;
 }
 
 export function parseStep(text: string): EpilogueStep {
-  const match = /^(\w+)(?:\((?:\$(\d+)(, v)?|([^$)]+))\))?$/.exec(text);
-  if (!match || !isPointwise(match[1]!)) return internal(`"${text}" is not an epilogue step`);
-  const [, op, operand, swapped, attr] = match;
+  const [, op, list] = /^(\w+)(?:\((.+)\))?$/.exec(text) ?? [];
+  if (!op || !isPointwise(op)) return internal(`"${text}" is not an epilogue step`);
+  const args = list?.split(', ') ?? [];
+  const operand = args.find((arg) => arg.startsWith('$'));
+  const attr = args.find((arg) => !arg.startsWith('$') && arg !== 'v');
   return {
-    op: op!,
+    op,
     ...(attr !== undefined && { attr: Number(attr) }),
-    ...(operand !== undefined && { operand: Number(operand) }),
-    ...(swapped !== undefined && { swapped: true }),
+    ...(operand !== undefined && { operand: Number(operand.slice(1)) }),
+    ...(args.includes('v') && { swapped: true }),
   };
 }
 

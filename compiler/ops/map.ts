@@ -2,16 +2,16 @@
 // no conv could take into its epilogue.
 
 import { map } from '../../runtime/kernels/map.js';
-import { applyEpilogue } from './epilogue.js';
 import { type Op, POINTWISE_REACH } from './op.js';
 
 const mapOp: Op = {
   name: 'map',
   shape: ([x]) => x!,
-  reference: (inputs, attrs) => applyEpilogue(inputs[0]!, inputs, attrs),
+  reference: ([x]) => x!,
   gradient: 'nodiff',
   macs: () => 0,
   reach: () => POINTWISE_REACH,
+  operands: 1,
   launch: (context) => map({ x: context.view(0), y: context.y, steps: context.epilogue() }),
   samples: [
     {

@@ -25,19 +25,21 @@ export interface Op {
   /** The value in plain loops: the meaning that every kernel is tested against. Accumulates in f64. */
   reference(inputs: readonly Tensor[], attrs: Attrs, shape: readonly number[]): Tensor;
   /**
-   * The gradient of each operand as graph nodes (undefined: none flows there), or 'nodiff' where the op has none
-   * because it only appears after differentiation.
+   * The gradient of each operand as graph nodes (undefined: none flows there). 'none': no gradient flows through the
+   * op at all. 'nodiff': it has none because it only appears after differentiation.
    */
-  readonly gradient: GradientRule | 'nodiff';
+  readonly gradient: GradientRule | 'none' | 'nodiff';
   /** Multiply-accumulates per element of the result. */
   macs(inputs: readonly TensorType[], attrs: Attrs): number;
   /** How far the result looks into its spatial operands. */
   reach(inputs: readonly TensorType[], attrs: Attrs): Reach;
   /**
    * Which kernel runs it. 'load': its operands are parameters and runtime/constants.ts evaluates it once when
-   * weights are loaded. 'reference': it has no kernel yet and only the CPU reference runs it.
+   * weights are loaded. 'alias': none, the result is its operand's memory.
    */
-  readonly launch: Launch | 'load' | 'reference';
+  readonly launch: Launch | 'load' | 'alias';
+  /** How many operands its kernel has of its own, where that takes an epilogue, whose operands follow them. */
+  readonly operands?: number;
   /** Small concrete cases for the loop over the registry: the tests need no knowledge of the op. */
   readonly samples: readonly Sample[];
 }
@@ -68,10 +70,10 @@ export interface LaunchContext {
   readonly types: readonly TensorType[];
   /** Where the result goes. */
   readonly y: View;
-  /** The activation operand `i`. */
+  /** Operand `i` as a tensor; a vector or scalar is one pixel. */
   view(i: number): View;
-  /** The parameter operand `i`, packed. */
-  constant(i: number, packing: Packing): Vector;
+  /** Operand `i`, a constant or a value on the device, packed. */
+  packed(i: number, packing: Packing): Vector;
   /** The node's `epilogue` attribute as the kernels take it. */
   epilogue(): readonly PointwiseStep[];
 }

@@ -28,18 +28,16 @@ const GRADIENTS: Readonly<Record<PointwiseName, readonly (Rule | undefined)[]>> 
   sign: [],
   step: [],
   greater: [],
-  lrelu_mask: [],
   prelu_mask: [
     undefined,
     ({ a, dy, emit }) => emit('mul', [dy, emit('offset', [emit('neg', [emit('step', [a])])], 1)]),
   ],
   detach: [],
-  relu: [({ y, dy, emit }) => emit('mul', [dy, emit('step', [y])])],
   // Written in the output, which a fused conv keeps: a positive slope preserves the sign.
-  lrelu: [
-    ({ a, y, dy, attr, emit }) =>
-      emit('mul', [dy, emit('lrelu_mask', [attr.slope! > 0 ? y : a], attr.slope)]),
-  ],
+  relu: [({ y, dy, emit }) => emit('relu_grad', [dy, y])],
+  lrelu: [({ a, y, dy, attr, emit }) => emit('lrelu_grad', [dy, attr.slope! > 0 ? y : a], attr.slope)],
+  relu_grad: [({ b, dy, emit }) => emit('relu_grad', [dy, b])],
+  lrelu_grad: [({ b, dy, attr, emit }) => emit('lrelu_grad', [dy, b], attr.slope)],
   sigmoid: [({ y, dy, emit }) => emit('mul', [dy, emit('sub', [y, emit('square', [y])])])],
   tanh: [({ y, dy, emit }) => emit('mul', [dy, emit('offset', [emit('neg', [emit('square', [y])])], 1)])],
   softplus: [({ a, dy, emit }) => emit('mul', [dy, emit('sigmoid', [a])])],
@@ -90,32 +88,29 @@ function record(name: string, row: PointwiseRow, rules: readonly (Rule | undefin
       return a;
     },
     reference: (inputs, attrs) => applyRow(row, inputs, pointwiseAttr(name, attrs) ?? 0),
-    gradient: (context) =>
-      rules.map((rule, i) => {
-        if (!rule || !context.wants(i)) return undefined;
-        const { node, dy } = context;
-        const g = rule({
-          a: node.inputs[0]!,
-          b: node.inputs[1]!,
-          y: node.ref,
-          dy,
-          attr: node.attrs as Readonly<Record<string, number>>,
-          emit: (op, inputs, attr) => {
-            const key = POINTWISE[op]?.attr;
-            return context.emit(
-              op,
-              inputs,
-              key === undefined ? {} : { [key]: attr ?? internal(`${op} needs ${key}`) },
-            );
-          },
-        });
-        return unbroadcast(context, g, node.inputs[i]!);
-      }),
+    gradient: rules.length === 0 ? 'none' : (context) => gradientsOf(context, rules),
     macs: () => 0,
     reach: () => POINTWISE_REACH,
     launch: (context) => map({ x: context.view(0), y: context.y, steps: context.epilogue() }),
     samples: samplesOf(name, row),
   };
+}
+
+function gradientsOf(context: GradientContext, rules: readonly (Rule | undefined)[]): (Ref | undefined)[] {
+  const { node, dy } = context;
+  const emit = (op: string, inputs: readonly Ref[], attr?: number): Ref => {
+    const key = POINTWISE[op]?.attr;
+    return context.emit(
+      op,
+      inputs,
+      key === undefined ? {} : { [key]: attr ?? internal(`${op} needs ${key}`) },
+    );
+  };
+  const [a, b] = node.inputs as [Ref, Ref];
+  const terms = { a, b, y: node.ref, dy, attr: node.attrs as Readonly<Record<string, number>>, emit };
+  return rules.map((rule, i) =>
+    rule && context.wants(i) ? unbroadcast(context, rule(terms), node.inputs[i]!) : undefined,
+  );
 }
 
 function samplesOf(name: string, row: PointwiseRow): Sample[] {

@@ -5,6 +5,8 @@ import { internal } from '../../diagnostics.js';
 import type { Node, Ref, TensorType } from '../graph.js';
 import { channelOps } from './channels.js';
 import { convOps } from './conv.js';
+import { convGradientOps } from './conv-gradients.js';
+import { applyEpilogue } from './epilogue.js';
 import { loadOps } from './load.js';
 import { mapOps } from './map.js';
 import type { Op } from './op.js';
@@ -12,10 +14,26 @@ import { pointwiseOps } from './pointwise.js';
 import { reduceOps } from './reduce.js';
 import { resampleOps } from './resample.js';
 
+/** A fused op's value includes its epilogue's. */
+function withEpilogue(op: Op): Op {
+  if (op.operands === undefined) return op;
+  return {
+    ...op,
+    reference: (inputs, attrs, shape) => applyEpilogue(op.reference(inputs, attrs, shape), inputs, attrs),
+  };
+}
+
 export const OPS: ReadonlyMap<string, Op> = new Map(
-  [...pointwiseOps, ...convOps, ...channelOps, ...resampleOps, ...reduceOps, ...loadOps, ...mapOps].map(
-    (op) => [op.name, op],
-  ),
+  [
+    ...pointwiseOps,
+    ...convOps,
+    ...convGradientOps,
+    ...channelOps,
+    ...resampleOps,
+    ...reduceOps,
+    ...loadOps,
+    ...mapOps,
+  ].map((op) => [op.name, withEpilogue(op)]),
 );
 
 /** A node with the type that its op's shape rule gives; throws `ShapeError` when the operands do not fit. */

@@ -11,6 +11,13 @@ import {
   upsampleBilinear,
   upsampleNearest,
 } from '../../runtime/kernels/gather.js';
+import {
+  avgPoolAdjoint,
+  forwardDifferenceAdjoint,
+  maxPoolAdjoint,
+  upsampleBilinearAdjoint,
+  upsampleNearestAdjoint,
+} from '../../runtime/kernels/gather_adjoint.js';
 import type { Reach } from '../../runtime/plan.js';
 import type { Attrs } from '../graph.js';
 import { type Tensor, zeros } from '../tensor.js';
@@ -32,6 +39,7 @@ interface LinearMap {
   taps(axis: 'h' | 'w', attrs: Attrs): Taps;
   reach(attrs: Attrs): Reach;
   readonly launch: Launch;
+  readonly launchAdjoint: Launch;
   readonly samples: readonly Sample[];
 }
 
@@ -52,7 +60,7 @@ const bilinearTaps: Taps = (out, size, attrs) => {
 };
 
 function pooled(dim: Dim, attrs: Attrs): Dim {
-  const [size, stride] = [num(attrs, 'size'), num(attrs, 'stride')];
+  const { size, stride } = poolAttrs(attrs);
   if (typeof dim === 'number') {
     if (dim < size) throw new ShapeError(`a pool of ${size} does not fit ${dim} pixels`);
     return Math.floor((dim - size) / stride) + 1;
@@ -61,6 +69,14 @@ function pooled(dim: Dim, attrs: Attrs): Dim {
   if (steps === undefined)
     throw new ShapeError(`a pool of stride ${stride} does not divide ${printDim(dim)}`);
   return steps;
+}
+
+function poolAttrs(attrs: Attrs): { size: number; stride: number } {
+  return { size: num(attrs, 'size'), stride: num(attrs, 'stride') };
+}
+
+function axisOf(attrs: Attrs): 'h' | 'w' {
+  return attrs.axis === 'h' ? 'h' : 'w';
 }
 
 const poolReach = (attrs: Attrs): Reach => ({
@@ -76,6 +92,8 @@ const LINEAR: readonly LinearMap[] = [
     taps: () => (out, _size, attrs) => [[Math.floor(out / num(attrs, 'factor')), 1]],
     reach: (attrs) => ({ mul: 1, div: num(attrs, 'factor'), add: 0 }),
     launch: ({ node, view, y }) => upsampleNearest({ x: view(0), y, factor: num(node.attrs, 'factor') }),
+    launchAdjoint: ({ node, view, y, epilogue }) =>
+      upsampleNearestAdjoint({ x: view(0), y, factor: num(node.attrs, 'factor'), epilogue: epilogue() }),
     samples: [
       { inputs: [[2, 2, 2, 3]], attrs: { factor: 2 } },
       { inputs: [[1, 1, 2, 1]], attrs: { factor: 3 } },
@@ -87,6 +105,8 @@ const LINEAR: readonly LinearMap[] = [
     taps: () => bilinearTaps,
     reach: (attrs) => ({ mul: 1, div: num(attrs, 'factor'), add: 1 }),
     launch: ({ node, view, y }) => upsampleBilinear({ x: view(0), y, factor: num(node.attrs, 'factor') }),
+    launchAdjoint: ({ node, view, y, epilogue }) =>
+      upsampleBilinearAdjoint({ x: view(0), y, factor: num(node.attrs, 'factor'), epilogue: epilogue() }),
     samples: [
       { inputs: [[2, 2, 2, 3]], attrs: { factor: 2 } },
       { inputs: [[1, 1, 3, 1]], attrs: { factor: 4 } },
@@ -96,12 +116,13 @@ const LINEAR: readonly LinearMap[] = [
     name: 'avg_pool',
     extent: pooled,
     taps: () => (out, _size, attrs) => {
-      const [size, stride] = [num(attrs, 'size'), num(attrs, 'stride')];
+      const { size, stride } = poolAttrs(attrs);
       return Array.from({ length: size }, (_, k) => [out * stride + k, 1 / size] as const);
     },
     reach: poolReach,
-    launch: ({ node, view, y }) =>
-      avgPool({ x: view(0), y, size: num(node.attrs, 'size'), stride: num(node.attrs, 'stride') }),
+    launch: ({ node, view, y }) => avgPool({ x: view(0), y, ...poolAttrs(node.attrs) }),
+    launchAdjoint: ({ node, view, y, epilogue }) =>
+      avgPoolAdjoint({ x: view(0), y, ...poolAttrs(node.attrs), epilogue: epilogue() }),
     samples: [
       { inputs: [[2, 2, 4, 6]], attrs: { size: 2, stride: 2 } },
       { inputs: [[1, 1, 5, 5]], attrs: { size: 3, stride: 1 } },
@@ -119,8 +140,9 @@ const LINEAR: readonly LinearMap[] = [
           ]
         : identityTaps,
     reach: () => ({ mul: 1, div: 1, add: 1 }),
-    launch: ({ node, view, y }) =>
-      forwardDifference({ x: view(0), y, axis: node.attrs.axis === 'h' ? 'h' : 'w' }),
+    launch: ({ node, view, y }) => forwardDifference({ x: view(0), y, axis: axisOf(node.attrs) }),
+    launchAdjoint: ({ node, view, y, epilogue }) =>
+      forwardDifferenceAdjoint({ x: view(0), y, axis: axisOf(node.attrs), epilogue: epilogue() }),
     samples: [
       { inputs: [[2, 2, 3, 2]], attrs: { axis: 'h' } },
       { inputs: [[2, 2, 2, 4]], attrs: { axis: 'w' } },
@@ -198,7 +220,8 @@ function linearRecords(map: LinearMap): Op[] {
         const { mul, div, add } = map.reach(attrs);
         return { mul: div, div: mul, add: add + 1 };
       },
-      launch: 'reference',
+      operands: 1,
+      launch: map.launchAdjoint,
       samples: map.samples.map(({ inputs, attrs = {} }) => {
         const [n, c, h, w] = inputs[0] as [number, number, number, number];
         const out = [n, c, Number(map.extent(h, attrs, 'h')), Number(map.extent(w, attrs, 'w'))];
@@ -210,7 +233,7 @@ function linearRecords(map: LinearMap): Op[] {
 
 /** Visits each output of a max pool with the index of its (first) largest input. */
 function forEachMax(x: Tensor, y: Tensor, attrs: Attrs, visit: (xi: number, yi: number) => void): void {
-  const [size, stride] = [num(attrs, 'size'), num(attrs, 'stride')];
+  const { size, stride } = poolAttrs(attrs);
   const [n, c, xh, xw] = nchw(x.shape);
   const [, , yh, yw] = nchw(y.shape);
   for (let plane = 0; plane < n * c; plane++) {
@@ -243,8 +266,7 @@ const maxPoolOp: Op = {
   gradient: ({ node, dy, emit }) => [emit('max_pool_adjoint', [node.inputs[0]!, dy], node.attrs)],
   macs: () => 0,
   reach: (_inputs, attrs) => poolReach(attrs),
-  launch: ({ node, view, y }) =>
-    maxPool({ x: view(0), y, size: num(node.attrs, 'size'), stride: num(node.attrs, 'stride') }),
+  launch: ({ node, view, y }) => maxPool({ x: view(0), y, ...poolAttrs(node.attrs) }),
   samples: [
     { inputs: [[2, 2, 4, 6]], attrs: { size: 2, stride: 2 } },
     { inputs: [[1, 1, 5, 5]], attrs: { size: 3, stride: 2 } },
@@ -265,7 +287,9 @@ const maxPoolAdjointOp: Op = {
   gradient: 'nodiff',
   macs: () => 0,
   reach: (_inputs, attrs) => ({ mul: 1, div: 1, add: num(attrs, 'size') }),
-  launch: 'reference',
+  operands: 2,
+  launch: ({ node, view, y, epilogue }) =>
+    maxPoolAdjoint({ x: view(0), dy: view(1), y, ...poolAttrs(node.attrs), epilogue: epilogue() }),
   samples: [
     {
       inputs: [

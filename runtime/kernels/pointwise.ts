@@ -66,12 +66,6 @@ const ROWS = {
     (v) => `select(Value(0), Value(1), ${v} > Value(0))`,
     (v) => (v > 0 ? 1 : 0),
   ),
-  /** The gradient of lrelu, of its input or (for a slope above 0) of its output. */
-  lrelu_mask: constant(
-    'slope',
-    (v, slope) => `select(Value(${slope}), Value(1), ${v} > Value(0))`,
-    (v, slope) => (v > 0 ? 1 : slope),
-  ),
   scale: constant(
     'by',
     (v, by) => `${v} * ${by}`,
@@ -108,6 +102,18 @@ const ROWS = {
     (v, slope) => `select(${v} * ${slope}, ${v}, ${v} > Value(0))`,
     (v, slope) => (v > 0 ? v : v * slope),
   ),
+  /** What relu lets through of a gradient, by its input or output: one row, so that a conv's epilogue can end in it. */
+  relu_grad: binary(
+    (dy, y) => `select(Value(0), ${dy}, ${y} > Value(0))`,
+    (dy, y) => (y > 0 ? dy : 0),
+  ),
+  /** The same of lrelu; by its output where the slope is above 0. */
+  lrelu_grad: {
+    arity: 2,
+    attr: 'slope',
+    wgsl: (dy, y, slope) => `select(${dy} * ${slope}, ${dy}, ${y} > Value(0))`,
+    reference: (dy, y, slope) => (y > 0 ? dy : dy * slope),
+  },
   /** The gradient of prelu with respect to its input. */
   prelu_mask: binary(
     (v, slope) => `select(${slope}, Value(1), ${v} > Value(0))`,

@@ -1,0 +1,183 @@
+// The gradients of a convolution (no phases), and what a pass makes of them: the gradient with respect to the input is
+// at stride 1 a conv with flipped weights; the one with respect to the weights, a long sum over all images, is split
+// into parts that are summed in order.
+
+import { internal } from '../../diagnostics.js';
+import { applyConstantOp } from '../../runtime/constants.js';
+import { type Dim, parseDim } from '../../runtime/dims.js';
+import { convPacking } from '../../runtime/kernels/conv2d.js';
+import { dgrad, wgradParts } from '../../runtime/kernels/conv2d_backward.js';
+import type { KernelCall } from '../../runtime/kernels/kernel.js';
+import { sumParts } from '../../runtime/kernels/reduce.js';
+import { flipWeights } from '../../runtime/kernels/weights.js';
+import type { Attrs, TensorType } from '../graph.js';
+import { type Tensor, zeros } from '../tensor.js';
+import { convAttrs, forEachTap, kernelOf, variantFor } from './conv.js';
+import { type LaunchContext, nchw, num, type Op, POINTWISE_REACH } from './op.js';
+import { image } from './types.js';
+
+function extentOf(attrs: Attrs): Dim[] {
+  return (attrs.extent as readonly string[]).map((text) => parseDim(text) ?? internal(`bad extent ${text}`));
+}
+
+/** Gradient of a conv with respect to its input, whose spatial `extent` (as printed dims) the stride does not determine. */
+const dgradOp: Op = {
+  name: 'conv2d_dgrad',
+  shape([dy, w], attrs) {
+    const { n } = image(dy, 'conv2d_dgrad');
+    return { shape: [n, kernelOf(w)[1], ...extentOf(attrs)] };
+  },
+  reference(inputs, attrs, shape) {
+    const [dy, w] = inputs as [Tensor, Tensor];
+    const dx = zeros(shape);
+    forEachTap(dx, w, dy, attrs, (xi, wi, yi) => {
+      dx.data[xi]! += dy.data[yi]! * w.data[wi]!;
+    });
+    return dx;
+  },
+  gradient: 'nodiff',
+  macs: ([, w]) => kernelOf(w)[0] * kernelOf(w)[2] * kernelOf(w)[3],
+  reach: ([, w]) => ({ mul: 1, div: 1, add: Math.max(kernelOf(w)[2], kernelOf(w)[3]) }),
+  operands: 2,
+  launch({ node, types, target, view, y, packed, epilogue }) {
+    const { stride, pad } = convAttrs(node.attrs);
+    const [o, i, kh, kw] = kernelOf(types[1]);
+    const weight = packed(1, convPacking(i, o, 1));
+    const shared = { kernel: [kh, kw], stride, pad, epilogue: epilogue(), ...variantFor(target) } as const;
+    return dgrad({ dy: view(0), dx: y, weight, ...shared });
+  },
+  samples: [
+    {
+      inputs: [
+        [1, 2, 3, 3],
+        [2, 3, 3, 3],
+      ],
+      attrs: { stride: 1, pad: 1, extent: ['3', '3'] },
+    },
+    {
+      inputs: [
+        [1, 3, 3, 3],
+        [3, 2, 4, 4],
+      ],
+      attrs: { stride: 2, pad: 1, extent: ['7', '6'] },
+    },
+  ],
+};
+
+/** Gradient of a conv with respect to its weights; sums over batch and pixels. */
+const wgradOp: Op = {
+  name: 'conv2d_wgrad',
+  shape: weightShape,
+  reference: ([x, dy], attrs, shape) => weightGradient(x!, dy!, attrs, shape),
+  gradient: 'nodiff',
+  macs: ([, dy]) => pixelsOf(dy!),
+  reach: () => POINTWISE_REACH,
+  launch: (context) => launchParts(context, 1),
+  samples: [
+    {
+      inputs: [
+        [1, 2, 4, 4],
+        [1, 3, 4, 4],
+      ],
+      attrs: { stride: 1, pad: 1, kernel: [3, 3] },
+    },
+  ],
+};
+
+function weightShape([x, dy]: readonly TensorType[], attrs: Attrs): TensorType {
+  const kernel = attrs.kernel as readonly number[];
+  return { shape: [image(dy, 'conv2d_wgrad').c, image(x, 'conv2d_wgrad').c, ...kernel] };
+}
+
+function weightGradient(x: Tensor, dy: Tensor, attrs: Attrs, shape: readonly number[]): Tensor {
+  const dw = zeros(shape);
+  forEachTap(x, dw, dy, attrs, (xi, wi, yi) => {
+    dw.data[wi]! += dy.data[yi]! * x.data[xi]!;
+  });
+  return dw;
+}
+
+/** How many products an element of the gradient sums. */
+function pixelsOf({ shape: [n, , h, w] }: TensorType): number {
+  return Number(n) * Number(h) * Number(w);
+}
+
+function launchParts({ node, types, target, view, y }: LaunchContext, parts: number): KernelCall {
+  const [, , kh, kw] = weightShape(types, node.attrs).shape as [number, number, number, number];
+  const { stride, pad } = convAttrs(node.attrs);
+  const [x, dy, partial] = [view(0), view(1), { slot: y.slot, dtype: y.dtype }];
+  return wgradParts({ x, dy, partial, parts, kernel: [kh, kw], stride, pad, ...variantFor(target) });
+}
+
+/** The same in `parts` sums, each over its share of the rows of all images: `[parts, O, I, H, W]`. */
+const wgradPartsOp: Op = {
+  name: 'conv2d_wgrad_parts',
+  shape: (inputs, attrs) => ({ shape: [num(attrs, 'parts'), ...weightShape(inputs, attrs).shape] }),
+  reference([x, dy], attrs, shape) {
+    const [n, c, h, w] = nchw(dy!.shape);
+    const share = Math.ceil((n * h) / num(attrs, 'parts'));
+    const parts = zeros(shape);
+    const [count, ...own] = shape as [number, ...number[]];
+    for (let part = 0; part < count; part++) {
+      const rows = dy!.data.map((value, i) => {
+        const row = Math.floor(i / (c * h * w)) * h + (Math.floor(i / w) % h);
+        return Math.floor(row / share) === part ? value : 0;
+      });
+      const { data } = weightGradient(x!, { shape: dy!.shape, data: rows }, attrs, own);
+      parts.data.set(data, part * data.length);
+    }
+    return parts;
+  },
+  gradient: 'nodiff',
+  macs: ([, dy], attrs) => pixelsOf(dy!) / num(attrs, 'parts'),
+  reach: () => POINTWISE_REACH,
+  launch: (context) => launchParts(context, num(context.node.attrs, 'parts')),
+  samples: [
+    {
+      inputs: [
+        [2, 2, 5, 4],
+        [2, 3, 5, 4],
+      ],
+      attrs: { stride: 1, pad: 1, kernel: [3, 3], parts: 4 },
+    },
+  ],
+};
+
+const sumPartsOp: Op = {
+  name: 'sum_parts',
+  shape: ([parts]) => ({ shape: parts!.shape.slice(1) }),
+  reference([parts], _attrs, shape) {
+    const sum = zeros(shape);
+    parts!.data.forEach((value, i) => {
+      sum.data[i % sum.data.length]! += value;
+    });
+    return sum;
+  },
+  gradient: 'nodiff',
+  macs: () => 0,
+  reach: () => POINTWISE_REACH,
+  operands: 1,
+  launch: ({ types, view, y, epilogue }) =>
+    sumParts({ x: view(0), y, parts: Number(types[0]!.shape[0]), epilogue: epilogue() }),
+  samples: [{ inputs: [[3, 2, 5, 2, 1]] }],
+};
+
+/** The weights `[I, O, H, W]`, taps reversed, of the conv that is the adjoint of a conv of stride 1. */
+const flipOp: Op = {
+  name: 'conv2d_flip',
+  shape([w]) {
+    const [o, i, kh, kw] = kernelOf(w);
+    return { shape: [i, o, kh, kw] };
+  },
+  reference: ([w]) => applyConstantOp('conv2d_flip', [w!], {}),
+  gradient: ({ dy, emit }) => [emit('conv2d_flip', [dy])],
+  macs: () => 0,
+  reach: () => POINTWISE_REACH,
+  launch({ types, view, y }) {
+    const [outputs, inputs, kh, kw] = kernelOf(types[0]);
+    return flipWeights({ x: view(0), y, kernel: [kh, kw], inputs, outputs });
+  },
+  samples: [{ inputs: [[2, 3, 2, 3]] }, { inputs: [[5, 4, 3, 3]] }],
+};
+
+export const convGradientOps: readonly Op[] = [dgradOp, wgradOp, wgradPartsOp, sumPartsOp, flipOp];
