@@ -2,7 +2,9 @@
 // `wgradParts` splits its long sum over the rows of all images into parts, which `sumParts` adds up in order: the
 // result depends on the shapes and the number of parts only.
 
+import { internal } from '../../diagnostics.js';
 import type { DType } from '../plan.js';
+import { wgradSubgroup } from './conv2d_wgrad_subgroup.js';
 import { gather } from './gather.js';
 import type { KernelCall, PointwiseStep, View } from './kernel.js';
 import { assemble, elementIndex, groupsOf, load, reads, writes } from './text.js';
@@ -66,7 +68,13 @@ export interface WgradSpec extends Geometry {
 const WORKGROUP = 64;
 
 /** Partial sums of the gradient with respect to the weights: of each part's share of the rows of all images. */
-export function wgradParts({ x, dy, partial, parts, kernel, stride, pad }: WgradSpec): KernelCall {
+export function wgradParts(spec: WgradSpec): KernelCall {
+  if (spec.variant === 'direct') return wgradDirect(spec);
+  const { subgroupSize = internal('a subgroup kernel needs the subgroup size') } = spec;
+  return wgradSubgroup({ ...spec, subgroupSize });
+}
+
+function wgradDirect({ x, dy, partial, parts, kernel, stride, pad }: WgradSpec): KernelCall {
   const [height, width] = kernel;
   const [inputs, outputs] = [groupsOf(x.channels), groupsOf(dy.channels) * 4];
   const size = height * width * inputs * outputs;
