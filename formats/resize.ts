@@ -80,7 +80,8 @@ function dropUnused({ count, index, weight }: Taps, outSize: number): Taps {
   };
 }
 
-function resample(planes: Planes, columns: Taps, rows: Taps): Planes {
+/** Resizes by any taps, rows first. */
+export function resample(planes: Planes, columns: Taps, rows: Taps): Planes {
   const { channels, width: inWidth, height: inHeight, data } = planes;
   const width = columns.index.length / columns.count;
   const height = rows.index.length / rows.count;
