@@ -4,7 +4,7 @@
 import type { Source, Span } from '../diagnostics.js';
 import type { Arg, BinaryExpr, Expr } from './ast.js';
 import type { CommentQueue } from './comments.js';
-import { type Doc, group, hardline, indent, line, print as printDoc } from './doc.js';
+import { type Doc, group, hardline, indent, line, print as printDoc, yieldingGroup } from './doc.js';
 
 export interface ExpressionPrinter {
   expression(expr: Expr): Doc;
@@ -76,7 +76,8 @@ export function expressionPrinter({ text }: Source, queue: CommentQueue): Expres
       const before = [behind, line(' '), alone.map((comment) => [comment.text, hardline])];
       return [before, op, ' ', print(right, strength + 1, tight)];
     });
-    return group([start, indent(rest)]);
+    // Before a sum breaks the parentheses to its left, such as a definition's parameters, it breaks itself.
+    return (tight ? group : yieldingGroup)([start, indent(rest)]);
   }
 
   function list<T extends { readonly span: Span }>(

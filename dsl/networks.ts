@@ -29,7 +29,7 @@ export interface NetworkDef {
   readonly signature: Signature;
   /** Where the user asked for a library network: its inner errors are told there. */
   readonly call?: Span;
-  /** The file of a perception network's weights, as written. */
+  /** The file of a perception network's weights, as written; without one it is looked for where such files are. */
   readonly weights?: string;
 }
 
@@ -92,7 +92,7 @@ function libraryBody(item: NetworkItem, value: Expr, own: Env, module: Module, p
     ...shapes,
     input,
     call: value.span,
-    ...(typeof weights === 'string' && { weights }),
+    ...(typeof weights === 'string' && weights !== '' && { weights }),
   };
 }
 

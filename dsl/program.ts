@@ -119,8 +119,7 @@ function lowerNetworks(
   lower(first);
   const [train, second] = select(file.items, 'train');
   if (second) problems.add({ message: 'a file has one recipe', span: keyword(second.span) });
-  const recipe =
-    train && readRecipe({ recipe: train, env: module.lets, problems, scale: networks[0]?.scale });
+  const recipe = train && readRecipe({ recipe: train, env: module.lets, problems, generator: networks[0] });
   for (const item of module.networks.values()) {
     if (item !== first) lower(item, recipe?.patch);
   }

@@ -3,6 +3,7 @@
 import { type Diagnostic, fail, type Span } from '../diagnostics.js';
 import type { Expr, Stage as StageSyntax, TrainItem } from './ast.js';
 import { degradations } from './degradations.js';
+import type { Network } from './networks.js';
 import { count, multipleOf, whole } from './params.js';
 import type { Problems } from './problems.js';
 import {
@@ -58,13 +59,14 @@ interface Reading {
   readonly recipe: TrainItem;
   readonly env: Env;
   readonly problems: Problems;
-  /** The generator's, where it is known. */
-  readonly scale: number | undefined;
+  /** Where it could be lowered. */
+  readonly generator: Network | undefined;
 }
 
 /** Reads a recipe; stages with mistakes are left out, and the mistakes are in `problems`. */
 export function readRecipe(reading: Reading): Recipe<Expr> | undefined {
-  const { recipe, env, problems, scale } = reading;
+  const { recipe, env, problems, generator } = reading;
+  const scale = generator?.scale;
   const settings = new Settings(recipe.settings, env, problems);
   const degrade = settings.choice('degrade', degradations(scale));
   const common = readCommon(settings, scale);
@@ -117,7 +119,7 @@ interface Before {
 const REQUIRED = ['minimize: l1', 'steps: 100k', 'patch: 128', 'batch: 16', 'adam(lr=2e-4)'];
 
 function readStage(
-  { env, problems, scale }: Reading,
+  { env, problems, generator }: Reading,
   { name, settings: lines }: StageSyntax,
   before: Before,
 ): Stage<Expr> | undefined {
@@ -126,11 +128,12 @@ function readStage(
   const from = origin && problems.attempt(() => earlierStage(origin, before.earlier));
   const minimize = settings.expr('minimize');
   const steps = settings.value('steps', count());
-  const { patch, batch, accumulate = 1 } = { ...before.common, ...readCommon(settings, scale) };
+  const { patch, batch, accumulate = 1 } = { ...before.common, ...readCommon(settings, generator?.scale) };
   const optimizer = settings.call(OPTIMIZERS);
   const schedule = settings.call(SCHEDULES) ?? { kind: 'constant' };
   const ema = settings.call(AVERAGES);
   const clip = settings.call(CLIPS);
+  const freeze = readFreeze(settings, generator);
   settings.finish();
 
   for (const example of REQUIRED) {
@@ -155,7 +158,7 @@ function readStage(
     schedule,
     ...(ema !== undefined && { ema }),
     ...(clip !== undefined && { clip }),
-    freeze: [],
+    freeze,
   };
 }
 
@@ -168,6 +171,47 @@ function earlierStage(expr: Expr, earlier: readonly string[]): string {
     help: near
       ? `did you mean \`${near}\`?`
       : 'stages run in order, each from scratch or from an earlier one',
+  });
+}
+
+/** `freeze: body, "up.0"`: paths of parameters, or of what they are in. */
+function readFreeze(settings: Settings, generator: Network | undefined): readonly string[] {
+  if (!generator) return settings.exprs('freeze', pathOf) ?? [];
+  const names = generator.graph.params.flatMap(({ ref, trainable }) => (trainable ? [ref.slice(1)] : []));
+  const frozen: string[] = [];
+  const paths = settings.exprs('freeze', (expr) => {
+    const path = pathOf(expr);
+    const inside = names.filter((name) => name === path || name.startsWith(`${path}.`));
+    if (inside.length === 0) unknownPath(path, names, expr.span);
+    frozen.push(...inside);
+    if (names.every((name) => frozen.includes(name)))
+      fail('nothing is left to train', { span: expr.span, label: 'this freezes the rest' });
+    return path;
+  });
+  return paths ?? [];
+}
+
+function pathOf(expr: Expr): string {
+  if (expr.kind === 'string') return expr.value;
+  if (expr.kind === 'ref') return expr.name;
+  if (expr.kind === 'member') return `${pathOf(expr.object)}.${expr.member.text}`;
+  return fail('`freeze` names paths of the generator', {
+    span: expr.span,
+    help: 'write `freeze: body, "up.0"`',
+  });
+}
+
+function unknownPath(path: string, names: readonly string[], span: Span): never {
+  const parents = names.flatMap((name) => {
+    const segments = name.split('.');
+    return segments.map((_, i) => segments.slice(0, i + 1).join('.'));
+  });
+  const near = didYouMean(path, new Set(parents));
+  return fail(`the generator has no parameters at \`${path}\``, {
+    span,
+    help: near
+      ? `did you mean \`${near}\`?`
+      : `its paths begin with ${[...new Set(names.map((name) => name.split('.')[0]))].join(', ')}`,
   });
 }
 

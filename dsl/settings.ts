@@ -34,14 +34,17 @@ export class Settings {
 
   /** `key: value, value` */
   values<T>(key: string, param: Param<T>): readonly T[] | undefined {
-    return this.#one(key, ({ values }) =>
-      values.map((value) => readArg(`\`${key}\``, param, value, this.#env)),
-    );
+    return this.exprs(key, (value) => readArg(`\`${key}\``, param, value, this.#env));
   }
 
   /** `key: expression`, for someone else to evaluate. */
   expr(key: string): Expr | undefined {
     return this.#one(key, only);
+  }
+
+  /** `key: expression, expression`, each read by `read` */
+  exprs<T>(key: string, read: (expr: Expr) => T): readonly T[] | undefined {
+    return this.#one(key, ({ values }) => values.map(read));
   }
 
   /** `key: name(…)`, one of `calls` */

@@ -3,9 +3,9 @@
 
 import { internal } from '../../diagnostics.js';
 import { applyConstantOp } from '../../runtime/constants.js';
-import type { Attrs, TensorType } from '../graph.js';
+import type { Attrs, Ref, TensorType } from '../graph.js';
 import { type Tensor, tensor } from '../tensor.js';
-import { num, type Op, POINTWISE_REACH, type Sample } from './op.js';
+import { type GradientContext, num, type Op, POINTWISE_REACH, type Sample } from './op.js';
 
 /** A literal: `values` of `shape` (by default a vector). */
 const constantOp: Op = {
@@ -32,6 +32,7 @@ function loadOp(
   name: string,
   shape: (type: readonly number[], attrs: Attrs) => readonly number[],
   samples: readonly Sample[],
+  gradient: Op['gradient'] = 'nodiff',
 ): Op {
   return {
     name,
@@ -40,12 +41,29 @@ function loadOp(
     }),
     reference: (inputs: readonly Tensor[], attrs) =>
       applyConstantOp(name, inputs, attrs as Readonly<Record<string, number>>),
-    gradient: 'nodiff',
+    gradient,
     macs: () => 0,
     reach: () => POINTWISE_REACH,
     launch: 'load',
     samples,
   };
+}
+
+/** Of u' W v: u v', W v and W'u, where v lies like an image that one position of the conv by W covers. */
+function spectralNormGradient({ node, dy, wants, emit, type }: GradientContext): (Ref | undefined)[] {
+  const [weight, u, v] = node.inputs as [Ref, Ref, Ref];
+  const kernel = type(weight).shape.slice(2) as number[];
+  const conv = { stride: 1, pad: 0 };
+  const factor = kernel[0]!;
+  const left = emit('to_pixel', [u]);
+  const right = emit('pixel_shuffle', [emit('to_pixel', [v])], { factor });
+  const adjoint = () => emit('conv2d_dgrad', [left, weight], { ...conv, extent: kernel.map(String) });
+  const parts = [
+    () => emit('conv2d_wgrad', [right, left], { ...conv, kernel }),
+    () => emit('from_pixel', [emit('conv2d', [right, weight], conv)]),
+    () => emit('from_pixel', [emit('pixel_unshuffle', [adjoint()], { factor })]),
+  ];
+  return parts.map((part, i) => (wants(i) ? emit('mul', [part(), dy]) : undefined));
 }
 
 export const loadOps: readonly Op[] = [
@@ -63,5 +81,5 @@ export const loadOps: readonly Op[] = [
       { inputs: [[9]], attrs: { factor: 3 } },
     ],
   ),
-  loadOp('spectral_norm', () => [], [{ inputs: [[3, 2, 2, 2], [3], [8]] }]),
+  loadOp('spectral_norm', () => [], [{ inputs: [[3, 2, 2, 2], [3], [8]] }], spectralNormGradient),
 ];

@@ -19,25 +19,26 @@ block vgg_stage(features) {
   conv(features, kernel=4, stride=2, pad=1, bias=false); batchnorm; lrelu(0.2)
 }
 
-// U-Net discriminator of Real-ESRGAN (arXiv:2107.10833) without its spectral normalisation, which has no counterpart
-// in the language yet. Gives one logit per pixel.
+// U-Net discriminator of Real-ESRGAN (arXiv:2107.10833; UNetDiscriminatorSN): all convolutions but the first and the
+// last are under spectral normalisation. Gives one logit per pixel.
 discriminator unet(features = 64) : (3, h, w) -> (1, h, w) {
-  whole = lrelu_conv(features, bias=true)
-  half = { conv(2*features, kernel=4, stride=2, pad=1, bias=false); lrelu(0.2) }
-  quarter = { conv(4*features, kernel=4, stride=2, pad=1, bias=false); lrelu(0.2) }
-  eighth = { conv(8*features, kernel=4, stride=2, pad=1, bias=false); lrelu(0.2) }
+  whole = { conv(features); lrelu(0.2) }
+  half = { conv(2*features, kernel=4, stride=2, pad=1, bias=false, spectral=true); lrelu(0.2) }
+  quarter = { conv(4*features, kernel=4, stride=2, pad=1, bias=false, spectral=true); lrelu(0.2) }
+  eighth = { conv(8*features, kernel=4, stride=2, pad=1, bias=false, spectral=true); lrelu(0.2) }
   unet_up(4*features); add(quarter)
   unet_up(2*features); add(half)
   unet_up(features); add(whole)
-  lrelu_conv(features) x2
+  unet_conv(features) x2
   conv(1)
 }
 
-block lrelu_conv(features, bias = false) { conv(features, bias=bias); lrelu(0.2) }
-block unet_up(features) { upsample(2, mode=bilinear); lrelu_conv(features) }
+block unet_conv(features) { conv(features, bias=false, spectral=true); lrelu(0.2) }
+block unet_up(features) { upsample(2, mode=bilinear); unet_conv(features) }
 
-// VGG19 as torchvision has it (arXiv:1409.1556): images in [0, 1]; conv… is before the activation, relu… after.
-perception vgg19(weights) : (3, h, w) {
+// VGG19 as torchvision has it (arXiv:1409.1556): images in [0, 1]; conv… is before the activation, relu… after. Without
+// a file of weights, the one in the cache is used (\`src fetch vgg19\`).
+perception vgg19(weights = "") : (3, h, w) {
   normalize(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
   conv1_1 = conv(64); relu1_1 = relu
   conv1_2 = conv(64); relu1_2 = relu

@@ -145,25 +145,38 @@ describe('experiments', () => {
     const { losses, recipe, blends, lets } = ship('esrgan.sr');
     expect(losses.map(({ name, networks }) => [name, networks])).toEqual([
       ['esrgan_loss', ['vgg', 'critic']],
+      ['esrgan_loss_2018', ['vgg', 'critic']],
       ['l1', []],
     ]);
-    const { minimize, ...psnr } = recipe!.stages[0]!;
-    expect(minimize).toBe(losses[1]);
-    expect(psnr).toEqual({
+    const [psnr, gan, psnr2018, gan2018] = recipe!.stages;
+    expect({ ...psnr!, minimize: psnr!.minimize.name }).toEqual({
       name: 'psnr',
+      minimize: 'l1',
       steps: 1_000_000,
       patch: 128,
       batch: 16,
       accumulate: 1,
       optimizer: { kind: 'adam', lr: 2e-4, betas: [0.9, 0.99], eps: 1e-8 },
-      schedule: { kind: 'every', every: 200_000, by: 0.5 },
+      schedule: {
+        kind: 'cosine',
+        periods: [250_000, 250_000, 250_000, 250_000],
+        weights: [1, 1, 1, 1],
+        min: 1e-7,
+      },
       ema: 0.999,
       freeze: [],
     });
-    const gan = recipe!.stages[1]!;
-    expect(gan.from).toBe('psnr');
-    expect(gan.minimize).toBe(losses[0]);
-    expect(gan.schedule).toEqual({ kind: 'at', at: [50_000, 100_000, 200_000, 300_000], by: 0.5 });
+    expect(gan).toMatchObject({ from: 'psnr', minimize: losses[0], steps: 400_000, ema: 0.999 });
+    expect(gan!.schedule).toEqual({ kind: 'at', at: [50_000, 100_000, 200_000, 300_000], by: 0.5 });
+    // The paper's: no average, Adam's usual second beta, halved regularly.
+    expect(psnr2018!.schedule).toEqual({ kind: 'every', every: 200_000, by: 0.5 });
+    expect(gan2018).toMatchObject({ from: 'psnr_2018', minimize: losses[1], steps: 500_000 });
+    for (const stage of [psnr2018!, gan2018!]) {
+      expect(stage.optimizer.betas).toEqual([0.9, 0.999]);
+      expect(stage.ema).toBeUndefined();
+    }
+    const detached = losses.map(({ discriminator }) => discriminator && count(discriminator, 'detach'));
+    expect(detached).toEqual([2, 0, undefined]);
     expect(recipe).toMatchObject({
       degrade: { kind: 'bicubic', factor: 4 },
       patch: 128,
@@ -180,6 +193,31 @@ describe('experiments', () => {
       },
     ]);
     expect(lets).toEqual({ scale: 4 });
+  });
+
+  test.each(['compact.sr', 'esrgan-anime.sr', 'realesrgan-x2.sr'])(
+    '%s: Real-ESRGAN’s degradation, sharpened targets and five layers, each network applied once',
+    (file) => {
+      const { recipe, losses } = ship(file);
+      expect(recipe!.degrade.kind).toBe('realesrgan');
+      expect(recipe!.stages.map(({ minimize }) => minimize.sharpened)).toEqual([true, true]);
+      const { generator, discriminator, terms } = losses.find(({ name }) => name === 'realesrgan_loss')!;
+      expect(terms.generator).toEqual(['sharp', 'features(sr, usm(hr))', '0.1 * gan(critic)']);
+      expect(generator.inputs.map(({ ref }) => ref)).toEqual(['%sr', '%hr', '%usm']);
+      expect(discriminator!.inputs.map(({ ref }) => ref)).toEqual(['%sr', '%hr']);
+      // Twice VGG19 up to conv5_4, once the critic: 10 convolutions, and one in each of 8 power iterations.
+      expect(count(generator, 'conv2d')).toBe(2 * 16 + 10 + 8);
+      expect(count(generator, 'max_pool')).toBe(2 * 4);
+      expect(generator.updates).toHaveLength(16);
+    },
+  );
+
+  test('SRGAN: the paper’s content losses', () => {
+    const { recipe } = ship('srgan.sr');
+    const content = Object.fromEntries(
+      recipe!.stages.map(({ name, minimize }) => [name, minimize.terms.generator[0]]),
+    );
+    expect(content).toMatchObject({ srgan_mse: '4 * mse', srgan_vgg22: 'vgg22', srgan_vgg54: 'vgg54' });
   });
 
   test('the perceptual term stops at its layer; the critic is there once', () => {
@@ -202,15 +240,6 @@ describe('experiments', () => {
       expect(losses.some((loss) => loss.discriminator)).toBe(true);
     },
   );
-
-  test('MSRResNet’s cosine restarts', () => {
-    expect(ship('msrresnet.sr').recipe!.stages[0]!.schedule).toEqual({
-      kind: 'cosine',
-      periods: [250_000, 250_000, 250_000, 250_000],
-      weights: [1, 1, 1, 1],
-      min: 1e-7,
-    });
-  });
 });
 
 describe('style', () => {
