@@ -90,7 +90,10 @@ export class LossGuard {
   }
 
   async wait<T>(promise: Promise<T>): Promise<T> {
-    if (this.#error) throw this.#error;
+    if (this.#error) {
+      promise.catch(() => {}); // it ends in the same way
+      throw this.#error;
+    }
     return new Promise<T>((resolve, reject) => {
       this.#waiting.add(reject);
       promise

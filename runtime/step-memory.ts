@@ -199,8 +199,7 @@ export function checkFits(
 }
 
 /** What to do when memory is short. */
-export const SMALLER =
-  'use a smaller `batch:` (with `accumulate:` for the same result) or a smaller `patch:`';
+export const SMALLER = 'use a smaller `batch:` (and `accumulate:` to make up for it) or a smaller `patch:`';
 
 function exceeds(needed: number, there: number, note: readonly string[]): string[] {
   return needed <= there ? [] : [`${note.join(' ')}; there are ${printBytes(there)}`];

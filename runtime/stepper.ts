@@ -20,6 +20,7 @@ import {
   SMALLER,
   type StepMemory,
   type Twin,
+  type TwinOptions,
   twinsOf,
 } from './step-memory.js';
 import { type LossScale, type Optimization, trainedArenas } from './step-optimizer.js';
@@ -63,10 +64,7 @@ export interface TrainingStep {
 }
 
 /** What training needs of a device's memory, before anything is allocated. */
-export function stepMemory(
-  plan: StepPlan,
-  options: Pick<Optimization, 'average' | 'accumulate'>,
-): StepMemory {
+export function stepMemory(plan: StepPlan, options: TwinOptions): StepMemory {
   return layOut(plan, options).memory;
 }
 

@@ -29,11 +29,12 @@ function ledgerWith(values: Partial<Record<keyof Ledger, number>>): Storage {
   return f32(data);
 }
 
-function expectClose(actual: Float32Array, expected: ArrayLike<number>, tolerance = 1e-6): void {
+/** `floor`: the size of values below which errors are not relative to them. */
+function expectClose(actual: Float32Array, expected: ArrayLike<number>, floor = 1e-3): void {
   expect(actual.length).toBe(expected.length);
   actual.forEach((value, i) => {
-    const error = Math.abs(value - expected[i]!) / Math.max(Math.abs(expected[i]!), 1e-3);
-    expect(error, `element ${i} is ${value}, not ${expected[i]}`).toBeLessThanOrEqual(tolerance);
+    const error = Math.abs(value - expected[i]!) / Math.max(Math.abs(expected[i]!), floor);
+    expect(error, `element ${i} is ${value}, not ${expected[i]}`).toBeLessThan(2e-6);
   });
 }
 
@@ -59,9 +60,9 @@ describe.skipIf(!device)('optimizer', () => {
         rp![i] = rp![i]! - (rate / (1 - betas[0] ** t)) * (rm![i]! / unbiased);
       });
     }
-    expectClose(v, rv!, 2e-6);
-    expectClose(m, rm!, 1e-4); // terms of both signs cancel
-    p.forEach((value, i) => expect(Math.abs(value - rp![i]!)).toBeLessThan(1e-6));
+    expectClose(v, rv!);
+    expectClose(m, rm!, 0.5); // a sum of both signs
+    expectClose(p, rp!, 0.5);
     expect([p[floats - 1], m[floats - 1], v[floats - 1]]).toEqual([0, 0, 0]);
   });
 
@@ -91,7 +92,6 @@ describe.skipIf(!device)('optimizer', () => {
     expectClose(
       averaged!,
       a.map((value, i) => 0.999 * value + (1 - 0.999) * p[i]!),
-      1e-6,
     );
     const [sum] = await launch(accumulate({ floats: 260 }), [f32(a), f32(p)], {});
     expect(sum).toEqual(a.map((value, i) => value + p[i]!));
@@ -104,7 +104,7 @@ describe.skipIf(!device)('optimizer', () => {
     const [, partial] = await launch(squares({ floats, first: 2 }), [f32(g), f32(out)], {});
     expect([partial![0], partial![1], partial![parts + 2]]).toEqual([7, 7, 7]);
     const sum = partial!.slice(2, parts + 2).reduce((a, b) => a + b);
-    expectClose(Float32Array.of(sum), [g.reduce((a, b) => a + b * b, 0)], 1e-6);
+    expectClose(Float32Array.of(sum), [g.reduce((a, b) => a + b * b, 0)]);
   });
 
   describe('the verdict', () => {
