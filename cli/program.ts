@@ -8,9 +8,11 @@ import { checkCommand } from './commands/check.js';
 import { compileCommand } from './commands/compile.js';
 import { convertCommand } from './commands/convert.js';
 import { doctorCommand } from './commands/doctor.js';
+import { evalCommand } from './commands/eval.js';
 import { fetchCommand } from './commands/fetch.js';
 import { fmtCommand } from './commands/fmt.js';
 import { inspectCommand } from './commands/inspect.js';
+import { plotCommand } from './commands/plot.js';
 import { runCommand } from './commands/run.js';
 import { showCommand } from './commands/show.js';
 import { type Io, write } from './io.js';
@@ -19,6 +21,8 @@ import { packageVersion } from './package.js';
 const COMMANDS: readonly ((io: Io) => Command)[] = [
   runCommand,
   compileCommand,
+  evalCommand,
+  plotCommand,
   checkCommand,
   blendCommand,
   convertCommand,

@@ -67,8 +67,11 @@ export function pictureEvent(
   return record(stamp(at), message(EVENT.summary, message(SUMMARY.value, text(VALUE.tag, tag), image)));
 }
 
+/** Protobuf leaves zeros out. */
+const NOTHING = new Uint8Array(0);
+
 function stamp({ time, step }: EventTime): Uint8Array {
-  return concat(double(EVENT.wallTime, time), integer(EVENT.step, step));
+  return concat(double(EVENT.wallTime, time), step === 0 ? NOTHING : integer(EVENT.step, step));
 }
 
 function record(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {

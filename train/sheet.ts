@@ -2,7 +2,8 @@
 // side in this order.
 
 import type { Image } from '../formats/image.js';
-import { crop, type Result, type TestImage } from './validation.js';
+import { crop } from './data/rgb.js';
+import type { Result, TestImage } from './validation.js';
 
 export interface Sample extends Pick<TestImage, 'hr' | 'bicubic'> {
   readonly ours: Result;

@@ -5,10 +5,11 @@
 // so are multiples already, and others lose fewer pixels here.)
 
 import { fail } from '../diagnostics.js';
-import { type Image, isGray, type Planes, to8Bit } from '../formats/image.js';
+import type { Image, Planes } from '../formats/image.js';
 import { psnr, psnrY, ssimY } from '../formats/metrics.js';
 import { fromPlanes, toPlanes } from '../formats/pixels.js';
 import { imresize } from '../formats/resize.js';
+import { crop, cropToMultiple, rgb8, type Size, shrink } from './data/rgb.js';
 
 export interface Scores {
   /** On luma, in dB; infinite for equal images. */
@@ -47,30 +48,19 @@ export interface Evaluation {
 
 export type Upscale = (lr: Planes) => Promise<Planes>;
 
-/** With `reduced`, that is the input; otherwise it is made from the original. */
+/** `reduced` is the input where there is one; otherwise it is made from the original. */
 export function testImage(name: string, original: Image, scale: number, reduced?: Image): TestImage {
-  const lr = reduced ? toPlanes(rgb8(reduced)).rgb : reduce(name, original, scale);
-  const hr = cropTo(name, rgb8(original), lr, scale);
+  const hr = reduced ? cropTo(name, rgb8(original), reduced, scale) : cropToMultiple(rgb8(original), scale);
+  checkSize(name, hr, scale);
+  const lr = toPlanes(reduced ? rgb8(reduced) : shrink(hr, scale)).rgb;
   const image = rounded(imresize(lr, scale), hr);
-  return { name, scale, lr, hr, bicubic: { image, scores: compare({ name, hr, scale }, image) } };
+  return { name, scale, lr, hr, bicubic: { image, scores: compare(image, hr, scale) } };
 }
 
 /** What the network makes of one image. */
 export async function score(test: TestImage, upscale: Upscale): Promise<Result> {
-  const planes = await upscale(test.lr);
-  const { width, height } = test.hr;
-  if (planes.width !== width || planes.height !== height) {
-    const { lr } = test;
-    fail(
-      `${test.name}: the network makes ${planes.width}x${planes.height} pixels of ${lr.width}x${lr.height}`,
-      {
-        notes: [`the original has ${width}x${height}`],
-        help: `evaluate a network that enlarges by ${test.scale}`,
-      },
-    );
-  }
-  const image = rounded(planes, test.hr);
-  return { image, scores: compare(test, image) };
+  const image = rounded(await upscale(test.lr), test.hr);
+  return { image, scores: compare(image, test.hr, test.scale) };
 }
 
 /** The table of all images; `each` sees the pictures, which are not kept. */
@@ -101,33 +91,21 @@ function mean(scores: readonly Scores[]): Scores {
 /** SSIM looks at windows of 11 pixels. */
 const SSIM_WINDOW = 11;
 
-function compare({ name, hr, scale }: Pick<TestImage, 'name' | 'hr' | 'scale'>, image: Image): Scores {
+function checkSize(name: string, { width, height }: Size, scale: number): void {
   const least = SSIM_WINDOW + 2 * scale;
-  if (Math.min(hr.width, hr.height) < least) {
-    fail(`${name}: ${hr.width}x${hr.height} pixels are too few to be evaluated`, {
-      notes: [
-        `a border of ${scale} is left out and SSIM needs ${SSIM_WINDOW} pixels: ${least}x${least} at least`,
-      ],
-      help: 'leave this image out',
-    });
-  }
+  if (Math.min(width, height) >= least) return;
+  fail(`${name}: ${width}x${height} pixels are too few to be evaluated`, {
+    notes: [`without a border of ${scale}, SSIM needs ${SSIM_WINDOW} pixels: ${least}x${least} at least`],
+    help: 'leave this image out',
+  });
+}
+
+function compare(image: Image, hr: Image, scale: number): Scores {
   return { psnr: psnrY(image, hr, scale), ssim: ssimY(image, hr, scale), psnrRgb: psnr(image, hr, scale) };
 }
 
-function reduce(name: string, original: Image, scale: number): Planes {
-  const size = { width: Math.floor(original.width / scale), height: Math.floor(original.height / scale) };
-  if (size.width === 0 || size.height === 0) {
-    fail(`${name}: ${original.width}x${original.height} pixels cannot be reduced by ${scale}`, {
-      help: 'leave this image out',
-    });
-  }
-  const hr = cropTo(name, rgb8(original), size, scale);
-  const small = imresize(toPlanes(hr).rgb, 1 / scale);
-  return toPlanes(rounded(small, hr)).rgb;
-}
-
 /** The upper left part that is exactly `scale` times the input. */
-function cropTo(name: string, hr: Image, lr: Pick<Planes, 'width' | 'height'>, scale: number): Image {
+function cropTo(name: string, hr: Image, lr: Size, scale: number): Image {
   const width = lr.width * scale;
   const height = lr.height * scale;
   const fits = (size: number, wanted: number) => size >= wanted && size < wanted + scale;
@@ -140,34 +118,6 @@ function cropTo(name: string, hr: Image, lr: Pick<Planes, 'width' | 'height'>, s
   return crop(hr, { x: 0, y: 0, width, height });
 }
 
-export interface Area {
-  readonly x: number;
-  readonly y: number;
-  readonly width: number;
-  readonly height: number;
-}
-
-export function crop(image: Image, { x, y, width, height }: Area): Image {
-  const { channels } = image;
-  const data = new Uint8Array(width * height * channels);
-  for (let row = 0; row < height; row++) {
-    const from = ((y + row) * image.width + x) * channels;
-    data.set(image.data.subarray(from, from + width * channels), row * width * channels);
-  }
-  return { ...image, width, height, data };
-}
-
 function rounded(planes: Planes, like: Image): Image {
   return fromPlanes({ rgb: planes }, like);
-}
-
-/** What the metrics are defined on; gray becomes three equal channels, transparency is left out. */
-function rgb8(image: Image): Image {
-  const { width, height, channels, data } = to8Bit(image);
-  const step = isGray(channels) ? 0 : 1;
-  const rgb = new Uint8Array(3 * width * height);
-  for (let i = 0, from = 0; i < rgb.length; i += 3, from += channels) {
-    for (let c = 0; c < 3; c++) rgb[i + c] = data[from + c * step]!;
-  }
-  return { width, height, channels: 3, depth: 8, data: rgb };
 }

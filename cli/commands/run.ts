@@ -133,7 +133,7 @@ async function run(io: Io, path: string, options: Options, named: boolean): Prom
 }
 
 /** The network's enlargement; refuses what does not take an RGB image and give a larger one. */
-function scaleOf({ network }: Compiled, file: string): number {
+export function scaleOf({ network }: Compiled, file: string): number {
   const { name, role, input, output, scale } = network;
   if (typeof input[1] === 'number') {
     fail(`${file}: \`${name}\` takes images of one size only`, {

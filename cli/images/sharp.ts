@@ -25,35 +25,23 @@ const NATIVE_SPACES: readonly (string | undefined)[] = ['srgb', 'b-w', 'rgb16', 
 const METRES_PER_INCH = 0.0254;
 
 /** `task` is what cannot be done without it: "reading JPEG". */
-async function loadSharp(name: string, task: string): Promise<typeof import('sharp').default> {
+async function loadSharp(
+  name: string,
+  task: string,
+  instead = 'PNG',
+): Promise<typeof import('sharp').default> {
   try {
     return (await import('sharp')).default;
   } catch (error) {
     fail(`${name}: ${task} needs the optional package "sharp", which cannot be loaded`, {
       notes: [reason(error)],
-      help: 'run `npm install sharp`, or use PNG',
+      help: `run \`npm install sharp\`, or use ${instead}`,
     });
   }
 }
 
 export async function decodeWithSharp(name: string, kind: ContentKind, bytes: Uint8Array): Promise<Image> {
-  const sharp = await loadSharp(name, `reading ${kind}`);
-  const refuse = (error: unknown): never => {
-    if (kind === 'HEIC') {
-      fail(`${name}: this HEIC photo cannot be read: sharp usually comes without its patented codec`, {
-        notes: [reason(error)],
-        help: 'export it as JPEG, PNG or TIFF',
-      });
-    }
-    fail(`${name}: the ${kind} is truncated, broken or of an unsupported variety`, {
-      notes: [reason(error)],
-      help: 'download the file again, or save it again as PNG',
-    });
-  };
-  // The size is judged below, with our words; nothing is decoded before that.
-  const meta = await sharp(bytes, { limitInputPixels: false }).metadata().catch(refuse);
-  checkReadable(name, kind, meta);
-
+  const { sharp, meta, refuse } = await inspect(name, kind, bytes);
   const native = NATIVE_SPACES.includes(meta.space);
   const gray = meta.space === 'b-w' || meta.space === 'grey16';
   const wide = meta.depth === 'ushort';
@@ -82,6 +70,33 @@ export async function decodeWithSharp(name: string, kind: ContentKind, bytes: Ui
     ...(density && { density }),
   };
   return orient(image, meta.orientation ?? 1);
+}
+
+/** Of the upright image, from the header alone. */
+export async function sizeWithSharp(name: string, kind: ContentKind, bytes: Uint8Array) {
+  const { width, height, orientation = 1 } = (await inspect(name, kind, bytes)).meta;
+  return orientation >= 5 ? { width: height, height: width } : { width, height };
+}
+
+/** What the header says, when it is readable; `refuse` words what is found out later. */
+async function inspect(name: string, kind: ContentKind, bytes: Uint8Array) {
+  const sharp = await loadSharp(name, `reading ${kind}`);
+  const refuse = (error: unknown): never => {
+    if (kind === 'HEIC') {
+      fail(`${name}: this HEIC photo cannot be read: sharp usually comes without its patented codec`, {
+        notes: [reason(error)],
+        help: 'export it as JPEG, PNG or TIFF',
+      });
+    }
+    fail(`${name}: the ${kind} is truncated, broken or of an unsupported variety`, {
+      notes: [reason(error)],
+      help: 'download the file again, or save it again as PNG',
+    });
+  };
+  // The size is judged below, with our words; nothing is decoded before that.
+  const meta = await sharp(bytes, { limitInputPixels: false }).metadata().catch(refuse);
+  checkReadable(name, kind, meta);
+  return { sharp, meta, refuse };
 }
 
 function checkReadable(name: string, kind: ContentKind, meta: Metadata): void {
@@ -158,6 +173,17 @@ export async function encodeWithSharp(
     }),
   );
 }
+
+/** A drawing as PNG, twice as fine as its size says. */
+export async function rasterize(name: string, svg: string): Promise<Uint8Array> {
+  const sharp = await loadSharp(name, 'drawing PNG', 'SVG');
+  return sharp(new TextEncoder().encode(svg), { density: 2 * SVG_DENSITY })
+    .png()
+    .toBuffer();
+}
+
+/** What libvips takes a drawing's units for, per inch. */
+const SVG_DENSITY = 72;
 
 function reason(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);

@@ -1,0 +1,143 @@
+// `src eval`: how well a network enlarges a folder of images, beside bicubic enlargement.
+
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { fail, type Source } from '../../diagnostics.js';
+import type { Image, Planes } from '../../formats/image.js';
+import { compile, open } from '../../index.js';
+import { openDevice } from '../../runtime/node.js';
+import { evaluate, type Result, type Scores, type TestImage } from '../../train/validation.js';
+import { prepareOutput, statOf, writeAtomic } from '../files.js';
+import { printable } from '../human.js';
+import { encodePng } from '../images/png.js';
+import { type Io, write } from '../io.js';
+import { precisionOption, type Settings, setOption } from '../options.js';
+import { readGraph } from '../package.js';
+import { newestWeights } from '../run-folder.js';
+import { chooseWeights } from '../run-weights.js';
+import { statusLine } from '../status-line.js';
+import { listTestFiles, readTestImage, type TestFile } from '../test-images.js';
+import { loadWeights, underGraphNames } from '../weights.js';
+import { scaleOf } from './run.js';
+
+interface Options {
+  readonly weights?: string;
+  readonly data?: string;
+  readonly dataLr?: string;
+  readonly set: Settings;
+  readonly precision: 'f32' | 'f16';
+  readonly device: string;
+  readonly save?: string;
+  readonly json?: true;
+}
+
+export function evalCommand(io: Io): Command {
+  return new Command('eval')
+    .description('measure a network on images: PSNR and SSIM, beside bicubic enlargement')
+    .argument('<file.sr>', 'the network: your own file, or esrgan, compact, … that come with this program')
+    .option('-w, --weights <path>', 'a file of weights, or the folder of a run, whose newest ones are taken')
+    .option('--data <path>', 'originals: a folder (with all below it), or an image')
+    .option('--data-lr <path>', 'their reduced versions; by default made by bicubic reduction')
+    .addOption(setOption())
+    .addOption(precisionOption('of the computation; f16 is faster and takes half the memory').default('f32'))
+    .option('--device <which>', 'auto, hardware, software, or a part of its name', 'auto')
+    .option('--save <folder>', 'write what the network makes of the images there, as PNG')
+    .option('--json', 'the table as JSON on standard output')
+    .addHelpText(
+      'after',
+      `
+The protocol of the papers: originals are cropped to a multiple of the scale and reduced as MATLAB's imresize does,
+results are rounded to 8 bits, and a border as wide as the scale is left out. PSNR and SSIM are those of MATLAB's Y.
+
+Examples:
+  src eval esrgan --weights RealESRGAN_x4plus.pth --data Set5/
+  src eval mine.sr --weights runs/x --data photos/val --save results/
+`,
+    )
+    .action((path: string, options: Options) => measure(io, path, options));
+}
+
+async function measure(io: Io, path: string, options: Options): Promise<void> {
+  const { data, dataLr, set, precision, json } = options;
+  if (data === undefined) fail('which images? --data is missing', { help: 'add --data FOLDER' });
+  const source = await readGraph(path);
+  const compiled = compile(source, { set });
+  const scale = scaleOf(compiled, source.name);
+  const weights = underGraphNames(compiled, await loadWeights(await weightsPath(source, options.weights)));
+  const files = await listTestFiles(data, scale, dataLr);
+
+  const device = await openDevice({ device: options.device });
+  const line = statusLine(io.stderr);
+  try {
+    const network = await open(device.gpu, compiled, { weights, precision, memory: device.memory });
+    const table = json
+      ? undefined
+      : scoreTable(compiled.network.name, [...files.map(({ name }) => name), MEAN]);
+    if (table) await write(io.stdout, table.head);
+    const upscale = async (lr: Planes): Promise<Planes> => {
+      const onProgress = (fraction: number) =>
+        line.show(() => `image ${done + 1} of ${files.length}: ${Math.floor(100 * fraction)}%`);
+      return { channels: lr.channels, ...(await network.run(lr, { onProgress, signal: io.signal })) };
+    };
+    let done = 0;
+    const finish = async ({ name, bicubic }: TestImage, { image, scores }: Result) => {
+      done++;
+      line.end();
+      if (options.save !== undefined) await save(join(options.save, name), image);
+      if (table) await write(io.stdout, table.row(name, scores, bicubic.scores));
+    };
+    const { rows, mean } = await evaluate(readAll(files, scale), upscale, finish);
+    if (table) return await write(io.stdout, table.row(MEAN, mean.ours, mean.bicubic));
+    const facts = { network: compiled.network.name, weights: weights.name, scale, precision };
+    const images = rows.map(({ name, ours, bicubic }) => ({ name, ...ours, bicubic }));
+    const result = { ...facts, images, mean: { ...mean.ours, bicubic: mean.bicubic } };
+    await write(io.stdout, `${JSON.stringify(result)}\n`);
+  } finally {
+    line.end();
+    await device.close();
+  }
+}
+
+/** A file, the newest of a run's folder, or what comes with a bundled network. */
+async function weightsPath(network: Source, weights: string | undefined): Promise<string> {
+  if (weights === undefined) return chooseWeights(network, {}).first;
+  return (await statOf(weights))?.isDirectory() ? newestWeights(weights) : weights;
+}
+
+async function* readAll(files: readonly TestFile[], scale: number): AsyncGenerator<TestImage> {
+  for (const file of files) yield await readTestImage(file, scale);
+}
+
+/** As PNG, whatever the original was: under its whole name, so that a.jpg and a.png do not meet. */
+async function save(path: string, image: Image): Promise<void> {
+  const target = /\.png$/i.test(path) ? path : `${path}.png`;
+  await prepareOutput(target);
+  await writeAtomic(target, encodePng(image));
+}
+
+const MEAN = 'mean';
+
+const COLUMNS: readonly (readonly [title: string, key: keyof Scores, digits: number])[] = [
+  ['PSNR-Y', 'psnr', 2],
+  ['SSIM-Y', 'ssim', 4],
+  ['PSNR-RGB', 'psnrRgb', 2],
+];
+const CELL = 10;
+
+/** Lines that are printed as the images are done. */
+function scoreTable(network: string, names: readonly string[]) {
+  const width = Math.max(...names.map((name) => name.length));
+  const cells = (values: readonly string[]) => values.map((value) => value.padStart(CELL)).join('');
+  const line = (name: string, values: string) => `${printable(`${name.padEnd(width)}${values}`).trimEnd()}\n`;
+  const group = (title: string) =>
+    `  ${title.slice(0, COLUMNS.length * CELL - 2)}`.padStart(COLUMNS.length * CELL);
+  const titles = COLUMNS.map(([title]) => title);
+  const print = (scores: Scores) => cells(COLUMNS.map(([, key, digits]) => scores[key].toFixed(digits)));
+  return {
+    head: line('', group('bicubic') + group(network)) + line('', cells([...titles, ...titles, 'gain'])),
+    row(name: string, ours: Scores, bicubic: Scores): string {
+      const gain = ours.psnr - bicubic.psnr;
+      return line(name, print(bicubic) + print(ours) + cells([`${gain < 0 ? '' : '+'}${gain.toFixed(2)}`]));
+    },
+  };
+}
