@@ -50,6 +50,13 @@ const SECOND: DegradationOrder = {
   poisson: [0.05, 2.5],
 };
 
+const FINAL_SINC = 0.8;
+
+/** With the numbers of Real-ESRGAN's options. */
+export function realesrgan(factor: number): Degradation {
+  return { kind: 'realesrgan', factor, first: FIRST, second: SECOND, finalSinc: FINAL_SINC };
+}
+
 /** `scale` is the generator's, where it is known: the reduction it undoes. */
 export const degradations = (scale?: number) => {
   const factor = scale === undefined ? count() : exactly(scale, "the generator's scale");
@@ -61,7 +68,7 @@ export const degradations = (scale?: number) => {
     callable(
       'realesrgan',
       'two rounds of random blur, resizing, noise and JPEG, then a sinc filter (arXiv:2107.10833)',
-      { factor, ...round(FIRST), ...secondRound(), final_sinc: probability(0.8) },
+      { factor, ...round(FIRST), ...secondRound(), final_sinc: probability(FINAL_SINC) },
       (args, span) => ({
         kind: 'realesrgan',
         factor: args.factor,
