@@ -11,6 +11,7 @@ import {
   type Ledger,
   MAX_SPAN,
   restore,
+  type Span,
   squares,
   squaresParts,
 } from './kernels/optimizer.js';
@@ -133,17 +134,17 @@ export function updateLaunches(setting: Setting): Launch[] {
       const { betas, eps } = options.adam[network] ?? internal(`no optimizer for ${network}`);
       const twins: Twin[] = ['value', 'moment1', 'moment2', gradient];
       const others = [buffers.ledger, buffers.rates];
-      const update = (span: { floats: number }) => adam({ ...span, betas, eps, ledger, arena: i });
+      const update = (span: Span) => adam({ ...span, betas, eps, ledger, arena: i });
       return overArena(setting, arena, twins, others, update);
     }),
     ...trained.flatMap((arena) => {
       const { network, decay } = options.average ?? {};
       if (decay === undefined || network !== plan.arenas[arena]!.network) return [];
-      const update = (span: { floats: number }) => average({ ...span, decay, ledger });
+      const update = (span: Span) => average({ ...span, decay, ledger });
       return overArena(setting, arena, ['average', 'value'], [buffers.ledger], update);
     }),
     ...plan.arenas.flatMap(({ trained }, arena) => {
-      const undo = (span: { floats: number }) => restore({ ...span, ledger });
+      const undo = (span: Span) => restore({ ...span, ledger });
       return trained ? [] : overArena(setting, arena, ['value', 'before'], [buffers.ledger], undo);
     }),
   ];
@@ -155,7 +156,7 @@ function overArena(
   arena: number,
   twins: readonly Twin[],
   others: readonly GPUBuffer[],
-  kernel: (span: { floats: number }) => KernelCall,
+  kernel: (span: Span) => KernelCall,
 ): Launch[] {
   const { network, bytes } = plan.arenas[arena]!;
   return rangesOf(bytes, limits).map((range) => {

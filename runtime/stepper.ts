@@ -1,15 +1,14 @@
 // Training on a device: parameters and all that an optimizer keeps of them stay there, and a plan's steps run one
 // after another as fast as they can be sent. The host learns of losses, and of steps that did not count, a little later.
 
-import { fail, internal, type UserError } from '../diagnostics.js';
+import { internal, UserError } from '../diagnostics.js';
 import { type ConstantBuffers, uploadConstants } from './constant-buffers.js';
 import { checkWeights, type Weights } from './constants.js';
 import { LossGuard, OutOfMemory, readBuffer } from './gpu.js';
 import { adamRates } from './kernels/optimizer.js';
-import { pack, unpack } from './kernels/pack.js';
 import { Pacer } from './pacer.js';
 import { checkFeatures, Pipelines } from './pipelines.js';
-import type { Port, Resident, StepPlan } from './plan.js';
+import type { Port, StepPlan } from './plan.js';
 import { Readback } from './readback.js';
 import { type Diagnosis, diagnose } from './step-diagnosis.js';
 import {
@@ -21,10 +20,10 @@ import {
   type StepMemory,
   type Twin,
   type TwinOptions,
-  twinsOf,
 } from './step-memory.js';
 import { type LossScale, type Optimization, trainedArenas } from './step-optimizer.js';
 import { buildStep, type StepParts, type StepProgram, type Work } from './step-program.js';
+import { readTensors, type Tensors, writeTensors } from './step-tensors.js';
 
 export type { Diagnosis, LossScale, StepMemory };
 
@@ -105,6 +104,9 @@ export class Stepper {
   ): Promise<Stepper> {
     const isScaled = plan.inputs.some(({ name }) => name === LOSS_SCALE);
     if (isScaled !== (options.lossScale !== undefined)) internal(`${plan.name}: scaled losses want a scale`);
+    const { average } = options;
+    if (average && !plan.arenas.some(({ network, trained }) => trained && network === average.network))
+      internal(`${average.network} is averaged, but not trained`);
     checkFeatures(device, plan.kernels);
     checkWeights(plan.parameters, weights);
     const layout = layOut(plan, options);
@@ -115,8 +117,8 @@ export class Stepper {
       .catch(adviseSmaller);
     const stepper = new Stepper(loaded, options);
     try {
-      stepper.#write('value', weights);
-      if (options.average) stepper.#write('average', weights);
+      writeTensors(loaded, 'value', weights);
+      if (options.average) writeTensors(loaded, 'average', weights);
       stepper.#writeLossScale(options.lossScale ?? { scale: 1, since: 0 });
       return stepper;
     } catch (error) {
@@ -145,25 +147,16 @@ export class Stepper {
   }
 
   /** What is there after the last step, by the residents' names, row-major. */
-  read(kind: Kind): Promise<Map<string, Float32Array<ArrayBuffer>>> {
+  read(kind: Kind): Promise<Tensors> {
     return this.#inTurn(async () => {
       await this.#drain();
-      const { device, guard, program, plan } = this.#loaded;
-      const tensors = new Map<string, Float32Array<ArrayBuffer>>();
-      for (const arena of this.#arenasWith(kind)) {
-        await readBuffer(device, guard, program.buffers.twin(arena, kind), (values) => {
-          for (const { name, shape, packing, offset } of residentsOf(plan, arena)) {
-            tensors.set(name, unpack(values.subarray(offset / 4), shape, packing));
-          }
-        });
-      }
-      return tensors;
+      return readTensors(this.#loaded, kind);
     });
   }
 
   /** Replaces every tensor of that kind. */
   write(kind: Kind, tensors: Weights): Promise<void> {
-    return this.#inTurn(async () => this.#write(kind, tensors));
+    return this.#inTurn(async () => writeTensors(this.#loaded, kind, tensors));
   }
 
   readLossScale(): Promise<LossScale> {
@@ -220,10 +213,10 @@ export class Stepper {
     if (inputs.length !== afterBatch.length)
       internal(`${inputs.length} batches for a step of ${afterBatch.length}`);
     device.queue.writeBuffer(buffers.rates, 0, this.#rates(t, rates));
-    await this.#run(keep);
     for (const [i, batch] of inputs.entries()) {
       await pacer.submit(); // uploads overtake what is not yet submitted
       this.#upload(batch);
+      if (i === 0) await this.#run(keep);
       for (const step of steps) await this.#run(step);
       await this.#run(afterBatch[i]!);
     }
@@ -272,37 +265,12 @@ export class Stepper {
     this.#options.onLosses?.(t, Float32Array.from(means), norms, values[ledger.applied] ? 'updated' : undone);
   }
 
-  #write(kind: Kind, tensors: Weights): void {
-    const { device, plan, program } = this.#loaded;
-    const arenas = this.#arenasWith(kind);
-    checkWeights(
-      arenas.flatMap((arena) => residentsOf(plan, arena)),
-      tensors,
-    );
-    for (const arena of arenas) {
-      for (const { name, shape, packing, offset } of residentsOf(plan, arena)) {
-        const packed = pack(tensors.get(name)!, shape, packing);
-        device.queue.writeBuffer(program.buffers.twin(arena, kind), offset, packed);
-      }
-    }
-  }
-
   #writeLossScale({ scale, since }: LossScale): void {
     const { device, program } = this.#loaded;
     const { ledger, buffers } = program;
     device.queue.writeBuffer(buffers.ledger, 4 * ledger.scale, Float32Array.of(scale));
     device.queue.writeBuffer(buffers.ledger, 4 * ledger.since, Float32Array.of(since));
   }
-
-  #arenasWith(kind: Kind): number[] {
-    const { plan } = this.#loaded;
-    const arenas = [...plan.arenas.keys()];
-    return arenas.filter((arena) => twinsOf(plan.arenas[arena]!, this.#options).includes(kind));
-  }
-}
-
-function residentsOf({ residents }: StepPlan, arena: number): Resident[] {
-  return residents.filter((resident) => resident.arena === arena);
 }
 
 interface Loading extends Pick<StepParts, 'device' | 'plan' | 'layout' | 'options'> {
@@ -330,6 +298,5 @@ async function load({ weights: values, guard, ...given }: Loading): Promise<Load
 /** Memory that runs out in training is mended in the recipe. */
 function adviseSmaller(error: unknown): never {
   if (!(error instanceof OutOfMemory)) throw error;
-  const [{ message, notes = [] }] = error.diagnostics as [UserError['diagnostics'][number]];
-  return fail(message, { notes, help: SMALLER });
+  throw new UserError(error.diagnostics.map((diagnostic) => ({ ...diagnostic, help: SMALLER })));
 }

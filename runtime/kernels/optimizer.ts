@@ -6,7 +6,7 @@ import type { KernelCall } from './kernel.js';
 import { IS_FINITE } from './nonfinite.js';
 import { assemble, literal, range, reads, type Use, writes } from './text.js';
 
-/** A range of an arena, or of a buffer beside it. */
+/** A range of an arena: a multiple of four floats. */
 export interface Span {
   readonly floats: number;
 }
@@ -32,24 +32,15 @@ export interface Ledger {
   readonly length: number;
 }
 
-export function ledgerOf(arenas: number, scalars: number): Ledger {
-  const factors = 8;
-  const [norms, losses] = [factors + arenas, factors + 2 * arenas];
-  return {
-    scale: 0,
-    since: 4,
-    halted: 5,
-    applied: 6,
-    factors,
-    norms,
-    scalars: losses,
-    length: losses + scalars,
-  };
+export function ledgerOf(arenas: number, losses: number): Ledger {
+  const [factors, norms, scalars] = [8, 8 + arenas, 8 + 2 * arenas];
+  return { scale: 0, since: 4, halted: 5, applied: 6, factors, norms, scalars, length: scalars + losses };
 }
 
-/** Of a step that counts, the lines after these. */
-const onlyIfApplied = (slot: number, { applied }: Ledger): string =>
-  `if (s${slot}[${applied}] == 0) { return; }`;
+/** The line before those that only a step which counts may do; `slot` is the ledger's. */
+function onlyIfApplied(slot: number, { applied }: Ledger): string {
+  return `if (s${slot}[${applied}] == 0) { return; }`;
+}
 
 interface AdamSpec extends Span {
   readonly betas: readonly [number, number];
