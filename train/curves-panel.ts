@@ -30,7 +30,7 @@ export const WIDTH = 540;
 export const HEIGHT = 300;
 
 /** Where the curves are, within the panel. */
-export const PLOT = { x: 56, y: 30, width: WIDTH - 68, height: HEIGHT - 64 };
+export const PLOT = { x: 56, y: 30, width: WIDTH - 76, height: HEIGHT - 64 };
 const RIGHT = PLOT.x + PLOT.width;
 const BOTTOM = PLOT.y + PLOT.height;
 
@@ -143,23 +143,33 @@ function thin(points: readonly Point[]): readonly Point[] {
 
 const LINE = 15;
 const LONGEST_LABEL = 34;
+/** Of a letter, about. */
+const LETTER = 6;
+/** Of the coloured line beside a label, with room. */
+const SWATCH = 30;
 
 /** At the right, where curves of losses leave the top free, and others the bottom. */
 function drawLegend(curves: readonly Curve[], top: boolean): string {
-  const entries = curves.filter(
-    ({ label }, i) => label !== '' && curves.findIndex((other) => other.label === label) === i,
-  );
-  const first = top ? PLOT.y + LINE : BOTTOM - LINE * entries.length;
-  return entries
-    .map(({ label, colour, dashed }, i) => {
-      const y = first + LINE * i;
-      const text = label.length > LONGEST_LABEL ? `${label.slice(0, LONGEST_LABEL - 1)}…` : label;
-      return (
-        `<path d="M${RIGHT - 24} ${y}H${RIGHT - 6}" stroke="${colour}" stroke-width="2"${dashed ? ' stroke-dasharray="5 4"' : ''}/>` +
-        `<text x="${RIGHT - 30}" y="${y + 4}" text-anchor="end">${xml(text)}</text>`
-      );
-    })
-    .join('\n');
+  const entries = curves
+    .filter(({ label }, i) => label !== '' && curves.findIndex((other) => other.label === label) === i)
+    .map(({ label, ...rest }) => ({
+      ...rest,
+      text: label.length > LONGEST_LABEL ? `${label.slice(0, LONGEST_LABEL - 1)}…` : label,
+    }));
+  if (entries.length === 0) return '';
+  const height = LINE * entries.length;
+  const width = SWATCH + LETTER * Math.max(...entries.map(({ text }) => text.length));
+  const first = top ? PLOT.y + LINE : BOTTOM - height;
+  const back = `<rect x="${RIGHT - width}" y="${first - LINE / 2}" width="${width}" height="${height}" fill="white" fill-opacity="0.75"/>`;
+  const lines = entries.map(({ text, colour, dashed }, i) => {
+    const y = first + LINE * i;
+    const style = `stroke="${colour}" stroke-width="2"${dashed ? ' stroke-dasharray="5 4"' : ''}`;
+    return (
+      `<path d="M${RIGHT - SWATCH + 6} ${y}h18" ${style}/>` +
+      `<text x="${RIGHT - SWATCH}" y="${y + 4}" text-anchor="end">${xml(text)}</text>`
+    );
+  });
+  return [back, ...lines].join('\n');
 }
 
 function round(value: number): number {

@@ -64,8 +64,8 @@ test('stages follow one another', () => {
   const boundaries = [...svg.matchAll(/<path d="M([\d.]+) 30V266" stroke="#aaaaaa"/g)].map((match) =>
     Number(match[1]),
   );
-  // 1000 of 1100 steps along an axis from 56 to 528, where the panel has both stages.
-  expect(boundaries[0]).toBeCloseTo(56 + (1000 / 1100) * 472, 0);
+  // 1000 of 1100 steps along an axis from 56 to 520, where the panel has both stages.
+  expect(boundaries[0]).toBeCloseTo(56 + (1000 / 1100) * 464, 0);
   expect(svg).toContain('>gan</text>');
   expect(svg).not.toContain('>psnr</text>');
 });
