@@ -13,7 +13,7 @@ export interface RuleContext {
   type(ref: Ref): TensorType;
   /** Whether `ref` has exactly one use (an output of the graph counts as one). */
   usedOnce(ref: Ref): boolean;
-  /** Whether `ref` depends on parameters alone. */
+  /** Whether `ref` depends on constant parameters alone. */
   isConstant(ref: Ref): boolean;
   emit(op: string, inputs: readonly Ref[], attrs: Attrs, loc?: Loc): Ref;
 }
@@ -23,17 +23,23 @@ export interface Rule {
   apply(node: Node, context: RuleContext): Ref | undefined;
 }
 
-/** Rewrites until nothing changes; `applied` counts the applications by rule name. */
+const NONE: ReadonlySet<Ref> = new Set();
+
+/**
+ * Rewrites until nothing changes; `applied` counts the applications by rule name. `residents` are the parameters that
+ * change from run to run: they are no constants.
+ */
 export function rewrite(
   graph: Graph,
   rules: readonly Rule[],
+  residents: ReadonlySet<Ref> = NONE,
 ): { graph: Graph; applied: Map<string, number> } {
   const applied = new Map<string, number>();
   let current = eliminateDead(graph);
   for (let round = 0; ; round++) {
     if (round > 100) internal(`rules ${rules.map((r) => r.name).join(', ')} do not come to an end`);
     const before = total(applied);
-    current = eliminateDead(rewriteOnce(current, rules, applied));
+    current = eliminateDead(rewriteOnce(current, rules, residents, applied));
     if (total(applied) === before) return { graph: current, applied };
   }
 }
@@ -42,12 +48,17 @@ function total(applied: ReadonlyMap<string, number>): number {
   return [...applied.values()].reduce((a, b) => a + b, 0);
 }
 
-function rewriteOnce(graph: Graph, rules: readonly Rule[], applied: Map<string, number>): Graph {
+function rewriteOnce(
+  graph: Graph,
+  rules: readonly Rule[],
+  residents: ReadonlySet<Ref>,
+  applied: Map<string, number>,
+): Graph {
   const uses = useCounts(graph);
   const nodes: Node[] = [];
   const defs = new Map<Ref, Node>();
   const types = new Map<Ref, TensorType>();
-  const constants = new Set<Ref>(graph.params.map((param) => param.ref));
+  const constants = new Set<Ref>(graph.params.map(({ ref }) => ref).filter((ref) => !residents.has(ref)));
   const renamed = new Map<Ref, Ref>();
   // How often a rebuilt ref will be used, counted in the graph being read.
   const usesOfNew = new Map<Ref, number>();

@@ -1,14 +1,16 @@
-// Fusion: pointwise work moves into the epilogue of the conv that makes its operand (bias, activation, residual scale
-// and skip adds), a pixel shuffle into the conv's store, and what is left of pointwise chains into `map` kernels.
+// Fusion: pointwise work moves into the epilogue of the kernel that makes its operand (bias, activation, residual scale
+// and skip adds; of a gradient, the activation's mask), a pixel shuffle into the conv's store, and what is left of
+// pointwise chains into `map` kernels. The fused node stands where the last of it stood: all its operands exist by then.
 
 import type { Attrs, Node, Ref } from '../graph.js';
-import { type EpilogueStep, epilogueOf, isVector, printStep } from '../ops/epilogue.js';
+import { type EpilogueStep, epilogueOf, printStep } from '../ops/epilogue.js';
 import { isPointwise, pointwiseAttr } from '../ops/pointwise.js';
+import { opNamed } from '../ops/registry.js';
 import { sameShape } from '../ops/types.js';
 import type { Rule, RuleContext } from '../rewrite.js';
 
-/** A kernel may bind 8 storage buffers on every device; weights and result take two, the input one. */
-const MAX_EPILOGUE_OPERANDS = 5;
+/** Storage buffers that a kernel may bind on every device; one of them is the result. */
+const MAX_BINDINGS = 8;
 
 const COMMUTATIVE: ReadonlySet<string> = new Set(['add', 'mul', 'maximum', 'minimum']);
 
@@ -19,45 +21,42 @@ function absorb(node: Node, at: number, into: Node, context: RuleContext): Ref |
   const inputs = [...into.inputs];
   let step: EpilogueStep = { op: node.op, ...(attr !== undefined && { attr }) };
   if (other !== undefined) {
-    const type = context.type(other);
-    if (!sameShape(type.shape, node.type.shape) && !(isVector(type) && context.isConstant(other)))
-      return undefined;
     const swapped = at === 1 && !COMMUTATIVE.has(node.op);
     step = { ...step, operand: inputs.length, ...(swapped && { swapped }) };
     inputs.push(other);
   }
-  const head = into.op === 'conv2d' ? 2 : 1;
-  if (inputs.length - head > MAX_EPILOGUE_OPERANDS) return undefined;
+  if (inputs.length >= MAX_BINDINGS) return undefined;
   const epilogue = [...epilogueOf(into.attrs), step].map(printStep);
   return context.emit(into.op, inputs, { ...into.attrs, epilogue }, into.loc ?? node.loc);
 }
 
-/** The operand positions that can be the value in registers: one use, and of the result's own shape. */
-function candidates(node: Node, context: RuleContext): number[] {
-  return node.inputs.flatMap((ref, i) =>
-    context.usedOnce(ref) && sameShape(context.type(ref).shape, node.type.shape) ? [i] : [],
-  );
-}
-
-/** The node that takes `node` into its epilogue: one of `op`, whose result nothing else reads. */
-function absorbInto(op: 'conv2d' | 'map', node: Node, context: RuleContext): Ref | undefined {
-  // Of two the later one absorbs: the other's result is then an operand that already exists.
-  for (const at of candidates(node, context).toReversed()) {
-    const into = context.def(node.inputs[at]!);
-    const fused = into?.op === op ? absorb(node, at, into, context) : undefined;
+/** The node that takes `node` into its epilogue: a head whose result, of the same shape, nothing else reads. */
+function absorbInto(isHead: (op: string) => boolean, node: Node, context: RuleContext): Ref | undefined {
+  const heads = node.inputs.flatMap((ref, at) => {
+    const into = context.def(ref);
+    const fits = into && isHead(into.op) && context.usedOnce(ref);
+    return fits && sameShape(into.type.shape, node.type.shape) ? [{ at, into }] : [];
+  });
+  // Of two the one that is made last: neither has to wait for the other.
+  heads.sort((a, b) => Number(b.into.ref.slice(1)) - Number(a.into.ref.slice(1)));
+  for (const { at, into } of heads) {
+    const fused = absorb(node, at, into, context);
     if (fused !== undefined) return fused;
   }
   return undefined;
 }
+
+const isMap = (op: string) => op === 'map';
+const isKernel = (op: string) => op !== 'map' && opNamed(op).operands !== undefined;
 
 /** Pointwise on activations; what depends on parameters alone is computed when they are loaded. */
 function isDeviceMap({ op, inputs }: Node, { isConstant }: RuleContext): boolean {
   return isPointwise(op) && !inputs.every(isConstant);
 }
 
-const intoConv: Rule = {
+const intoKernel: Rule = {
   name: 'epilogue',
-  apply: (node, context) => (isDeviceMap(node, context) ? absorbInto('conv2d', node, context) : undefined),
+  apply: (node, context) => (isDeviceMap(node, context) ? absorbInto(isKernel, node, context) : undefined),
 };
 
 /** A conv whose epilogue holds only per-channel steps stores its pixels shuffled. */
@@ -92,9 +91,10 @@ const intoMap: Rule = {
   apply(node, context) {
     if (!isDeviceMap(node, context)) return undefined;
     const first: Node = { ...node, op: 'map', inputs: [node.inputs[0]!], attrs: {} };
-    return absorbInto('map', node, context) ?? absorb(node, 0, first, context);
+    return absorbInto(isMap, node, context) ?? absorb(node, 0, first, context);
   },
 };
 
-export const fuseConv: readonly Rule[] = [intoConv, shuffleStore];
+export const fuseKernels: readonly Rule[] = [intoKernel];
+export const fuseStores: readonly Rule[] = [shuffleStore];
 export const fuseMap: readonly Rule[] = [intoMap];

@@ -1,11 +1,14 @@
 // The passes in their order, read aloud. Each says what it did; the verifier runs after each.
 
-import type { Graph } from '../graph.js';
+import type { Graph, Ref } from '../graph.js';
 import { eliminateDead, type Rule, rewrite } from '../rewrite.js';
 import { verify } from '../verify.js';
+import { algebra } from './algebra.js';
+import { gradientConvs, splitSums } from './backward.js';
+import { flatten } from './concats.js';
 import { shareCommon } from './cse.js';
-import { fuseConv, fuseMap } from './fuse.js';
-import { flatten, foldAffine, phases } from './simplify.js';
+import { fuseKernels, fuseMap, fuseStores } from './fuse.js';
+import { foldAffine, phases } from './simplify.js';
 
 export interface PassLog {
   readonly pass: string;
@@ -13,27 +16,53 @@ export interface PassLog {
   readonly did: string;
 }
 
-type Pass = (graph: Graph) => { graph: Graph; did: string };
+type Pass = (graph: Graph, residents: ReadonlySet<Ref>) => { graph: Graph; did: string };
+type Passes = readonly (readonly [name: string, pass: Pass])[];
 
-const INFERENCE: readonly (readonly [name: string, pass: Pass])[] = [
+const INFERENCE: Passes = [
   ['drop unused nodes', dropUnused],
   ['share common subexpressions', shareSubexpressions],
   ['flatten concats', rules(flatten)],
   ['fold batch norm into convs', rules(foldAffine)],
   ['nearest x2 + conv3x3 as four 2x2 convs', rules(phases)],
-  ['fuse into conv epilogues and stores', rules(fuseConv)],
+  ['fuse into conv epilogues and stores', rules([...fuseKernels, ...fuseStores])],
   ['fuse pointwise chains', rules(fuseMap)],
 ];
 
+const TRAINING: Passes = [
+  ['drop unused nodes', dropUnused],
+  ['share common subexpressions', shareSubexpressions],
+  ['simplify what differentiation left', rules(algebra)],
+  ['gradients of convs as convs', rules(gradientConvs)],
+  ['split sums in two halves', halveSums],
+  ['share common subexpressions', shareSubexpressions],
+  ['flatten concats', rules(flatten)],
+  ['fuse into epilogues', rules(fuseKernels)],
+  ['fuse pointwise chains', rules(fuseMap)],
+];
+
+export interface Optimized {
+  readonly graph: Graph;
+  readonly log: PassLog[];
+}
+
+type OnPass = (name: string, graph: Graph) => void;
+
 /** Optimizes a network for inference: parameters are constants. `onPass` sees the graph after each pass. */
-export function optimize(
-  graph: Graph,
-  onPass?: (name: string, graph: Graph) => void,
-): { graph: Graph; log: PassLog[] } {
+export function optimize(graph: Graph, onPass?: OnPass): Optimized {
+  return run(INFERENCE, graph, new Set(), onPass);
+}
+
+/** Optimizes a training step: `residents` change from step to step. */
+export function optimizeStep(graph: Graph, residents: ReadonlySet<Ref>, onPass?: OnPass): Optimized {
+  return run(TRAINING, graph, residents, onPass);
+}
+
+function run(passes: Passes, graph: Graph, residents: ReadonlySet<Ref>, onPass?: OnPass): Optimized {
   const log: PassLog[] = [];
   let current = verify(graph, 'lowering');
-  for (const [name, pass] of INFERENCE) {
-    const result = pass(current);
+  for (const [name, pass] of passes) {
+    const result = pass(current, residents);
     current = verify(result.graph, name);
     log.push({ pass: name, did: result.did });
     onPass?.(name, current);
@@ -42,8 +71,8 @@ export function optimize(
 }
 
 function rules(table: readonly Rule[]): Pass {
-  return (graph) => {
-    const { graph: result, applied } = rewrite(graph, table);
+  return (graph, residents) => {
+    const { graph: result, applied } = rewrite(graph, table, residents);
     return { graph: result, did: report([...applied].map(([rule, times]) => `${times} x ${rule}`)) };
   };
 }
@@ -57,6 +86,11 @@ function dropUnused(graph: Graph): { graph: Graph; did: string } {
 function shareSubexpressions(graph: Graph): { graph: Graph; did: string } {
   const { graph: result, shared } = shareCommon(graph);
   return { graph: eliminateDead(result), did: report(shared ? [`${shared} nodes`] : []) };
+}
+
+function halveSums(graph: Graph): { graph: Graph; did: string } {
+  const { graph: result, split } = splitSums(graph);
+  return { graph: result, did: report(split ? [`${split} sums`] : []) };
 }
 
 function report(parts: readonly string[]): string {

@@ -1,5 +1,5 @@
-// Algebra on the unfused graph: nested concats flattened, batch norm and other per-channel affine maps folded into
-// the conv before them, nearest-x2 + 3x3 conv rewritten as four 2x2 convs. All exact in real arithmetic.
+// Algebra for inference, on the unfused graph: batch norm and other per-channel affine maps folded into the conv before
+// them, nearest-x2 + 3x3 conv rewritten as four 2x2 convs. All exact in real arithmetic.
 
 import type { Node, Ref } from '../graph.js';
 import type { Rule, RuleContext } from '../rewrite.js';
@@ -14,17 +14,6 @@ function soleConv(ref: Ref | undefined, context: RuleContext): Node | undefined 
 function isChannelConstant(ref: Ref | undefined, context: RuleContext): ref is Ref {
   return ref !== undefined && context.isConstant(ref) && context.type(ref).shape.length === 1;
 }
-
-const flattenConcat: Rule = {
-  name: 'flatten-concat',
-  apply(node, context) {
-    if (node.op !== 'concat') return undefined;
-    const parts = node.inputs.map((ref) => context.def(ref));
-    if (!parts.some((part) => part?.op === 'concat')) return undefined;
-    const inputs = node.inputs.flatMap((ref, i) => (parts[i]?.op === 'concat' ? parts[i].inputs : [ref]));
-    return context.emit('concat', inputs, {}, node.loc);
-  },
-};
 
 /** conv(x, w) * s = conv(x, s*w); (conv(x, w) + b) * s = conv(x, s*w) + b*s. */
 const foldScale: Rule = {
@@ -77,6 +66,5 @@ const phaseUpsample: Rule = {
   },
 };
 
-export const flatten: readonly Rule[] = [flattenConcat];
 export const foldAffine: readonly Rule[] = [foldScale, mergeBias];
 export const phases: readonly Rule[] = [phaseUpsample];

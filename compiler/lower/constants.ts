@@ -1,0 +1,52 @@
+// Values that depend on constant parameters alone: expressions that are evaluated once, when weights are loaded, with
+// the packing that their kernel asks for.
+
+import { internal } from '../../diagnostics.js';
+import type { ConstantExpr, DType, Packing, PlanConstant } from '../../runtime/plan.js';
+import type { Graph, Ref } from '../graph.js';
+
+export class ConstantTable {
+  readonly list: PlanConstant[] = [];
+  /** Parameters that some constant reads. */
+  readonly used = new Set<Ref>();
+  readonly #precision: DType;
+  readonly #exprs = new Map<Ref, ConstantExpr>();
+  readonly #indices = new Map<string, number>();
+
+  /** `residents` are the parameters that are no constants. */
+  constructor(graph: Graph, precision: DType, residents: (param: Ref) => boolean) {
+    this.#precision = precision;
+    for (const { ref, type } of graph.params) {
+      if (!residents(ref)) this.#exprs.set(ref, { param: ref.slice(1), shape: type.shape as number[] });
+    }
+    for (const { ref, op, inputs, attrs, type } of graph.nodes) {
+      const args = inputs.map((input) => this.#exprs.get(input));
+      if (!args.every((arg) => arg !== undefined)) continue;
+      const shape = type.shape as number[];
+      if (op === 'constant') this.#exprs.set(ref, { values: attrs.values as readonly number[], shape });
+      else this.#exprs.set(ref, { op, attrs: attrs as Record<string, number>, args, shape });
+    }
+  }
+
+  has(ref: Ref): boolean {
+    return this.#exprs.has(ref);
+  }
+
+  /** Index of `ref` packed as `packing`. */
+  index(ref: Ref, packing: Packing): number {
+    const key = `${ref} ${JSON.stringify(packing)}`;
+    const known = this.#indices.get(key);
+    if (known !== undefined) return known;
+    const value = this.#exprs.get(ref) ?? internal(`${ref} is not a constant`);
+    this.#markUsed(value);
+    this.#indices.set(key, this.list.length);
+    // Scalars are thresholds such as 1e-12, which f16 does not have.
+    const dtype = value.shape.length === 0 ? 'f32' : this.#precision;
+    return this.list.push({ value, dtype, packing }) - 1;
+  }
+
+  #markUsed(value: ConstantExpr): void {
+    if ('param' in value) this.used.add(`@${value.param}`);
+    if ('args' in value) for (const arg of value.args) this.#markUsed(arg);
+  }
+}

@@ -1,0 +1,92 @@
+// Gradients as the device computes them best: the gradient of a conv's input as a conv, and long sums in two halves of
+// fixed order, the first of which has work for every invocation.
+
+import { roundUp } from '../../runtime/kernels/kernel.js';
+import type { Attrs, Graph, Node, Ref } from '../graph.js';
+import { typesOf } from '../graph.js';
+import { layoutsOf } from '../layout.js';
+import { divisorOf } from '../ops/reduce.js';
+import { makeNode } from '../ops/registry.js';
+import { eliminateDead, type Rule } from '../rewrite.js';
+
+/** Where the gradient is no smaller than the kernel; of a linear layer, one pixel, the conv would see mostly padding. */
+const dgradAsConv: Rule = {
+  name: 'dgrad-as-conv',
+  apply({ op, inputs, attrs, loc }, context) {
+    const [dy, w] = inputs as [Ref, Ref];
+    if (op !== 'conv2d_dgrad' || attrs.stride !== 1) return undefined;
+    const [, , kh, kw] = context.type(w).shape as readonly number[];
+    const pad = kh! - 1 - Number(attrs.pad);
+    const [, , height, width] = context.type(dy).shape;
+    if (kh !== kw || pad < 0 || Number(height) < kh! || Number(width) < kw!) return undefined;
+    const flipped = context.emit('conv2d_flip', [w], {}, loc);
+    return context.emit('conv2d', [dy, flipped], { stride: 1, pad }, loc);
+  },
+};
+
+export const gradientConvs: readonly Rule[] = [dgradAsConv];
+
+/** A workgroup of its own sums this many pixels per channel fast enough. */
+const SHORT_SUM = 1024;
+/** Partial sums of weights, each of four, that keep a GPU busy. */
+const MANY = 2 ** 16;
+const MOST_PARTS = 64;
+
+/** The largest power of two of parts that the rows of all images allow and that makes no more work than needed. */
+function partsFor(dy: readonly number[], [o, i, kh, kw]: readonly number[]): number {
+  const sums = (kh! * kw! * roundUp(i!, 4) * roundUp(o!, 4)) / 4;
+  const limit = Math.min(MOST_PARTS, dy[0]! * dy[2]!, MANY / sums);
+  return 2 ** Math.max(0, Math.floor(Math.log2(limit)));
+}
+
+/** Sums of images and gradients of weights as two nodes each. */
+export function splitSums(graph: Graph): { graph: Graph; split: number } {
+  const types = typesOf(graph);
+  const layouts = layoutsOf(graph);
+  const typeOf = (ref: Ref) => types.get(ref)!;
+  let split = 0;
+  const nodes = graph.nodes.flatMap((node): Node[] => {
+    const halves = halvesOf(
+      node,
+      (ref) => typeOf(ref).shape as readonly number[],
+      layouts.get(node.inputs[0] ?? ''),
+    );
+    if (!halves) return [node];
+    const loc = node.loc && { loc: node.loc };
+    const [before, after] = halves;
+    const first = makeNode({ ref: `${node.ref}h`, ...before, inputs: node.inputs, ...loc }, typeOf);
+    types.set(first.ref, first.type);
+    split++;
+    return [first, makeNode({ ref: node.ref, ...after, inputs: [first.ref], ...loc }, typeOf)];
+  });
+  return { graph: eliminateDead({ ...graph, nodes }), split };
+}
+
+interface Half {
+  readonly op: string;
+  readonly attrs: Attrs;
+}
+
+function halvesOf(
+  { op, inputs, attrs, type }: Node,
+  shapeOf: (ref: Ref) => readonly number[],
+  layout: string | undefined,
+): readonly [Half, Half] | undefined {
+  if (op === 'conv2d_wgrad') {
+    const parts = partsFor(shapeOf(inputs[1]!), type.shape as readonly number[]);
+    if (parts === 1) return undefined;
+    return [
+      { op: 'conv2d_wgrad_parts', attrs: { ...attrs, parts } },
+      { op: 'sum_parts', attrs: {} },
+    ];
+  }
+  if ((op !== 'reduce_sum' && op !== 'reduce_mean') || layout !== 'image') return undefined;
+  const shape = shapeOf(inputs[0]!);
+  const [n, , h, w] = shape as [number, number, number, number];
+  if (n * h * w <= SHORT_SUM || w === 1) return undefined;
+  const divisor = op === 'reduce_mean' ? divisorOf(shape, attrs) : 1;
+  return [
+    { op: 'sum_columns', attrs: {} },
+    { op: 'sum_rows', attrs: { keep: attrs.keep!, divisor } },
+  ];
+}
