@@ -45,11 +45,21 @@ function allDefinitions(): ReadonlyMap<string, () => string> {
   ]);
 }
 
-/** `conv(features, kernel=3, stride=1, pad=?, bias=true, init=?)` */
+/** As wide as files are formatted. */
+const WIDTH = 110;
+
+/** `conv(features, kernel=3, stride=1, pad=?, bias=true, init=?, spectral=false)`, on as many lines as it needs. */
 function signatureOf({ name, params }: Callable<unknown>): string {
-  return `${name}(${Object.entries(params)
-    .map(([param, row]) => printParam(param, row))
-    .join(', ')})`;
+  const lines = [`${name}(`];
+  const printed = Object.entries(params).map(([param, row]) => printParam(param, row));
+  printed.forEach((param, i) => {
+    const text = i < printed.length - 1 ? `${param},` : `${param})`;
+    const last = lines.at(-1)!;
+    const space = last.endsWith(',') ? ' ' : '';
+    if (last.length + space.length + text.length <= WIDTH) lines[lines.length - 1] = last + space + text;
+    else lines.push(`  ${text}`);
+  });
+  return lines.join('\n') + (printed.length === 0 ? ')' : '');
 }
 
 function printParam(name: string, { fallback, rest }: Param<unknown>): string {

@@ -350,7 +350,7 @@ function playersExpr(objective: Objective, scope: Scope, criterion: Criterion, s
   const { item, args } = criterion;
   const name = item.name.text;
   if (scope.sr !== objective.sr || scope.hr !== objective.hr || [...(args?.values() ?? [])].some(isTensor)) {
-    fail(`\`${name}\` has two players, so it must see whole images`, {
+    fail(`\`${name}\` has two players, so it must see \`sr\` and \`hr\` themselves`, {
       span,
       help: `write \`${name}(critic)\``,
     });

@@ -29,8 +29,11 @@ export function numberValue(text: string, span: Span): number {
 
 function notANumber(text: string, span: Span): never {
   const slip = SLIPS.find(([pattern]) => pattern.test(text));
+  const path = /[\w.]+$/.exec(span.source.text.slice(0, span.start))?.[0];
   fail(`\`${text}\` is not a number`, {
     span,
-    help: slip?.[1] ?? 'write it like `64`, `0.2`, `5e-3`, `200k` or `1M`',
+    help: path
+      ? `a path with numbers is a string: \`"${path}${text}"\``
+      : (slip?.[1] ?? 'write it like `64`, `0.2`, `5e-3`, `200k` or `1M`'),
   });
 }

@@ -8,7 +8,7 @@ import { type Blend, readBlend } from './blends.js';
 import { checkItems } from './check.js';
 import type { Loss } from './losses.js';
 import { type Module, moduleOf, type Overrides } from './module.js';
-import { instantiate, lowerNetwork, type Network, type NetworkDef } from './networks.js';
+import { instantiate, lowerNetwork, type Network, type NetworkDef, type NetworkOptions } from './networks.js';
 import { type Experiment, lowerObjectives } from './objectives.js';
 import { parse } from './parse.js';
 import { Problems } from './problems.js';
@@ -33,6 +33,8 @@ export interface Program {
 export interface LoadOptions {
   /** New values for parameters of the generator and for top-level `let`s. */
   readonly set?: Readonly<Record<string, number>>;
+  /** The size of the originals' patches, whatever the recipe says. */
+  readonly patch?: number;
 }
 
 /** Parses, checks and lowers; throws one `UserError` with every error of the first phase that has any. */
@@ -47,7 +49,7 @@ export function load(source: Source, options: LoadOptions = {}): Program {
   if (generator) problems.attempt(() => checkSet(set, file.items, generator));
   problems.throwIfAny();
 
-  const experiment = lowerNetworks(file, module, generator!, set, problems);
+  const experiment = lowerNetworks(file, module, generator!, { set, patch: options.patch }, problems);
   problems.throwIfAny();
 
   const objectives = lowerObjectives(experiment, module, file.source, problems);
@@ -102,24 +104,28 @@ function lowerNetworks(
   file: File,
   module: Module,
   first: NetworkItem,
-  set: Overrides,
+  { set, patch }: NetworkOptions,
   problems: Problems,
 ): Experiment {
   const defs = new Map<string, NetworkDef>();
   const networks: Network[] = [];
-  const lower = (item: NetworkItem, patch?: number) =>
+  const lower = (item: NetworkItem, size?: number) =>
     problems.attempt(() => {
-      const def = instantiate(item, module, { set, patch });
+      const def = instantiate(item, module, { set, patch: size });
       defs.set(def.name, def);
       const network = lowerNetwork(def, file.source);
-      if (def.role === 'discriminator') checkPatch(def, patch);
+      if (def.role === 'discriminator') checkPatch(def, size);
       networks.push(network);
     });
 
   lower(first);
+  const scale = networks[0]?.scale;
+  if (patch !== undefined && scale !== undefined && patch % scale !== 0)
+    problems.add({ message: `a patch of ${patch} is no multiple of ${scale}, the generator's scale` });
   const [train, second] = select(file.items, 'train');
   if (second) problems.add({ message: 'a file has one recipe', span: keyword(second.span) });
-  const recipe = train && readRecipe({ recipe: train, env: module.lets, problems, generator: networks[0] });
+  const recipe =
+    train && readRecipe({ recipe: train, env: module.lets, problems, generator: networks[0], patch });
   for (const item of module.networks.values()) {
     if (item !== first) lower(item, recipe?.patch);
   }

@@ -61,6 +61,8 @@ interface Reading {
   readonly problems: Problems;
   /** Where it could be lowered. */
   readonly generator: Network | undefined;
+  /** In place of every patch it says. */
+  readonly patch: number | undefined;
 }
 
 /** Reads a recipe; stages with mistakes are left out, and the mistakes are in `problems`. */
@@ -69,7 +71,7 @@ export function readRecipe(reading: Reading): Recipe<Expr> | undefined {
   const scale = generator?.scale;
   const settings = new Settings(recipe.settings, env, problems);
   const degrade = settings.choice('degrade', degradations(scale));
-  const common = readCommon(settings, scale);
+  const common = readCommon(settings, reading);
   const augment = settings.values('augment', AUGMENTATIONS) ?? [];
   const seed = settings.value('seed', whole()) ?? 0;
   settings.finish();
@@ -98,8 +100,10 @@ export function readRecipe(reading: Reading): Recipe<Expr> | undefined {
   );
 }
 
-function readCommon(settings: Settings, scale: number | undefined): Common {
-  const patch = settings.value('patch', scale ? multipleOf(scale, "the generator's scale") : count());
+function readCommon(settings: Settings, { generator, patch: given }: Reading): Common {
+  const scale = generator?.scale;
+  const written = settings.value('patch', scale ? multipleOf(scale, "the generator's scale") : count());
+  const patch = given ?? written;
   const batch = settings.value('batch', count());
   const accumulate = settings.value('accumulate', count());
   return {
@@ -119,16 +123,17 @@ interface Before {
 const REQUIRED = ['minimize: l1', 'steps: 100k', 'patch: 128', 'batch: 16', 'adam(lr=2e-4)'];
 
 function readStage(
-  { env, problems, generator }: Reading,
+  reading: Reading,
   { name, settings: lines }: StageSyntax,
   before: Before,
 ): Stage<Expr> | undefined {
+  const { env, problems, generator } = reading;
   const settings = new Settings(lines, env, problems);
   const origin = settings.expr('from');
   const from = origin && problems.attempt(() => earlierStage(origin, before.earlier));
   const minimize = settings.expr('minimize');
   const steps = settings.value('steps', count());
-  const { patch, batch, accumulate = 1 } = { ...before.common, ...readCommon(settings, generator?.scale) };
+  const { patch, batch, accumulate = 1 } = { ...before.common, ...readCommon(settings, reading) };
   const optimizer = settings.call(OPTIMIZERS);
   const schedule = settings.call(SCHEDULES) ?? { kind: 'constant' };
   const ema = settings.call(AVERAGES);

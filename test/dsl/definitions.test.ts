@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { UserError } from '../../diagnostics.js';
-import { definitionOf, load, parse } from '../../dsl/index.js';
+import { definitionNames, definitionOf, load, parse } from '../../dsl/index.js';
 
 describe('src show', () => {
   test('a block is its text, with the comment above it', () => {
@@ -15,18 +15,26 @@ block rrdb(growth = 32, beta = 0.2) {
 
   test.each([
     ['l1', 'loss l1 = mean(abs(sr - hr))\n'],
-    ['conv', /^conv\(features, kernel=3, stride=1, pad=\?, bias=true, init=\?\) {2}\/\/ .+\n$/],
+    ['conv', /^conv\(features, kernel=3, stride=1, pad=\?, bias=true, init=\?, spectral=false\) {2}\/\/ .+\n$/],
     ['concat', /^concat\(taps, …\) {2}\/\/ .+\n$/],
     ['residual', /^residual\(scale=1\) {2}\/\/ .+\n$/],
     ['bce', /^bce\(logits, target\) {2}\/\/ .+\n$/],
     ['adam', /^adam\(lr, betas=\(0\.9, 0\.999\), eps=1e-8\) {2}\/\/ .+\n$/],
+    ['usm', /^usm\(hr\) {2}\/\/ .+\n$/],
+    // Longer than a line.
+    ['realesrgan', /^realesrgan\(factor, blur=1, kernel=\(7, 21\), [\s\S]*,\n {2}[^ ].*\) {2}\/\/ .+\n$/],
     [
       'vgg19',
-      /^\/\/ VGG19[\s\S]*perception vgg19\(weights\) : \(3, h, w\) \{\n[\s\S]*pool5 = maxpool\(2\)\n\}\n$/,
+      /^\/\/ VGG19[\s\S]*perception vgg19\(weights = ""\) : \(3, h, w\) \{\n[\s\S]*pool5 = maxpool\(2\)\n\}\n$/,
     ],
   ])('%s', (name, expected) => {
     if (typeof expected === 'string') expect(definitionOf(name)).toBe(expected);
     else expect(definitionOf(name)).toMatch(expected);
+  });
+
+  test('every line fits, whatever is shown', () => {
+    const lines = definitionNames().flatMap((name) => definitionOf(name).split('\n'));
+    expect(lines.filter((line) => line.replace(/ {2}\/\/ .*/, '').length > 120)).toEqual([]);
   });
 
   test('an unknown name is met with the nearest', () => {
