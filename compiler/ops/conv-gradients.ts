@@ -12,7 +12,7 @@ import { sumParts } from '../../runtime/kernels/reduce.js';
 import { flipWeights } from '../../runtime/kernels/weights.js';
 import type { Attrs, TensorType } from '../graph.js';
 import { type Tensor, zeros } from '../tensor.js';
-import { convAttrs, forEachTap, kernelOf, variantFor } from './conv.js';
+import { convAttrs, forEachRun, kernelOf, variantFor } from './conv.js';
 import { type LaunchContext, nchw, num, type Op, POINTWISE_REACH } from './op.js';
 import { image } from './types.js';
 
@@ -30,8 +30,10 @@ const dgradOp: Op = {
   reference(inputs, attrs, shape) {
     const [dy, w] = inputs as [Tensor, Tensor];
     const dx = zeros(shape);
-    forEachTap(dx, w, dy, attrs, (xi, wi, yi) => {
-      dx.data[xi]! += dy.data[yi]! * w.data[wi]!;
+    const [from, to] = [dy.data, dx.data];
+    forEachRun(dx, w, dy, attrs, (xi, wi, yi, { count, xStep, yStep }) => {
+      const weight = w.data[wi]!;
+      for (let k = 0; k < count; k++) to[xi + k * xStep]! += from[yi + k * yStep]! * weight;
     });
     return dx;
   },
@@ -91,8 +93,11 @@ function weightShape([x, dy]: readonly TensorType[], attrs: Attrs): TensorType {
 
 function weightGradient(x: Tensor, dy: Tensor, attrs: Attrs, shape: readonly number[]): Tensor {
   const dw = zeros(shape);
-  forEachTap(x, dw, dy, attrs, (xi, wi, yi) => {
-    dw.data[wi]! += dy.data[yi]! * x.data[xi]!;
+  const [left, right] = [x.data, dy.data];
+  forEachRun(x, dw, dy, attrs, (xi, wi, yi, { count, xStep, yStep }) => {
+    let sum = 0;
+    for (let k = 0; k < count; k++) sum += right[yi + k * yStep]! * left[xi + k * xStep]!;
+    dw.data[wi]! += sum;
   });
   return dw;
 }

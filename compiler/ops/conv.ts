@@ -77,8 +77,10 @@ const conv2dOp: Op = {
   reference(inputs, attrs, shape) {
     const [x, w] = inputs as [Tensor, Tensor];
     const y = zeros(shape);
-    forEachTap(x, w, y, attrs, (xi, wi, yi) => {
-      y.data[yi]! += x.data[xi]! * w.data[wi]!;
+    const [from, to] = [x.data, y.data];
+    forEachRun(x, w, y, attrs, (xi, wi, yi, { count, xStep, yStep }) => {
+      const weight = w.data[wi]!;
+      for (let k = 0; k < count; k++) to[yi + k * yStep]! += from[xi + k * xStep]! * weight;
     });
     return y;
   },
@@ -154,37 +156,51 @@ const conv2dOp: Op = {
   ],
 };
 
-/** Visits every (input, weight, output) triple of a conv: the one loop nest behind the conv and both gradients. */
-export function forEachTap(
+/** Consecutive pixels of a row of the output, and the inputs that one weight takes to them. */
+interface Run {
+  readonly count: number;
+  readonly xStep: number;
+  readonly yStep: number;
+}
+
+/**
+ * Visits every (input, weight, output) triple of a conv: the one loop nest behind the conv and both gradients. Told by
+ * runs, each from its first triple: whoever loops over those himself is ten times as fast.
+ */
+export function forEachRun(
   x: Tensor,
   w: Tensor,
   y: Tensor,
   attrs: Attrs,
-  visit: (xi: number, wi: number, yi: number) => void,
+  visit: (xi: number, wi: number, yi: number, run: Run) => void,
 ): void {
   const { stride, pad, r, shift } = convAttrs(attrs);
   const [n, ci, xh, xw] = nchw(x.shape);
   const [rows, , kh, kw] = nchw(w.shape);
   const [, , yh, yw] = nchw(y.shape);
   const co = rows / (r * r);
+  // By phase of the column and tap: the first column, and the run from there.
+  const runs = Array.from({ length: r * kw }, (_, index) => {
+    const [j, kx] = [Math.floor(index / kw), index % kw];
+    const left = shift * j - pad + kx;
+    const first = Math.max(0, Math.ceil(-left / stride));
+    const end = Math.min(Math.floor((xw - 1 - left) / stride) + 1, yw / r);
+    return { first, left, count: Math.max(0, end - first), xStep: stride, yStep: r };
+  });
   for (let b = 0; b < n; b++) {
     for (let o = 0; o < co; o++) {
       for (let oy = 0; oy < yh; oy++) {
-        for (let ox = 0; ox < yw; ox++) {
-          const yi = ((b * co + o) * yh + oy) * yw + ox;
-          const [i, j] = [oy % r, ox % r];
-          const top = Math.floor(oy / r) * stride - pad + shift * i;
-          const left = Math.floor(ox / r) * stride - pad + shift * j;
+        const i = oy % r;
+        const top = Math.floor(oy / r) * stride - pad + shift * i;
+        for (const [index, run] of runs.entries()) {
+          if (run.count === 0) continue;
+          const [j, kx] = [Math.floor(index / kw), index % kw];
           const row = (i * r + j) * co + o;
+          const yi = ((b * co + o) * yh + oy) * yw + run.first * r + j;
           for (let c = 0; c < ci; c++) {
             for (let ky = Math.max(0, -top); ky < Math.min(kh, xh - top); ky++) {
-              for (let kx = Math.max(0, -left); kx < Math.min(kw, xw - left); kx++) {
-                visit(
-                  ((b * ci + c) * xh + top + ky) * xw + left + kx,
-                  ((row * ci + c) * kh + ky) * kw + kx,
-                  yi,
-                );
-              }
+              const xi = ((b * ci + c) * xh + top + ky) * xw + run.first * stride + run.left;
+              visit(xi, ((row * ci + c) * kh + ky) * kw + kx, yi, run);
             }
           }
         }
