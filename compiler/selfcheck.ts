@@ -7,16 +7,18 @@ import { internal, printLoc } from '../diagnostics.js';
 import { evalDim, isSymbolic, type Sizes } from '../runtime/dims.js';
 import { open } from '../runtime/executor.js';
 import type { PlanarImage } from '../runtime/image.js';
-import type { Operand, Plan } from '../runtime/plan.js';
+import type { Plan } from '../runtime/plan.js';
 import { type Elements, Probe } from '../runtime/probe.js';
-import type { Graph, Node, Ref } from './graph.js';
+import { load, store } from './device-tensors.js';
+import { type Graph, type Node, type Ref, typesOf } from './graph.js';
 import { concrete } from './interpret.js';
+import { layoutsOf } from './layout.js';
 import { lower } from './lower.js';
 import { opNamed } from './ops/registry.js';
 import { optimize } from './passes/pipeline.js';
 import { randomSource } from './random.js';
 import type { Target } from './target.js';
-import { sizeOf, type Tensor, zeros } from './tensor.js';
+import { sizeOf, type Tensor } from './tensor.js';
 
 export interface Finding {
   /** `conv3x3_64_32_direct at esrgan.sr:6:5` */
@@ -61,15 +63,19 @@ export async function* selfCheck(device: GPUDevice, source: Graph, target: Targe
   };
 }
 
-/** Each kernel text once, at the first step that uses it. */
+/** Each kernel text once, at the first step that uses it. `residents` are given to kernels as they are in training. */
 export async function* checkKernels(
   device: GPUDevice,
   graph: Graph,
   target: Target,
   weights: Map<string, Float32Array>,
+  residents: readonly Ref[] = [],
 ): AsyncGenerator<Finding> {
-  const { plan, origins } = lower(graph, target);
-  const constants = evaluateConstants(graph, weights);
+  const persistence = { residents: new Map(residents.map((ref, i) => [ref, i])), gradients: new Map() };
+  const { plan, origins } = lower(graph, target, persistence);
+  const layouts = layoutsOf(graph);
+  const types = typesOf(graph);
+  const constants = evaluateConstants(graph, weights, residents);
   const sizes: Sizes = { n: 1, h: PROBE_SIZE.h * plan.align, w: PROBE_SIZE.w * plan.align };
   const probe = await Probe.open(device, plan, weights);
   const seen = new Set<number>();
@@ -83,12 +89,21 @@ export async function* checkKernels(
         if ('buffer' in binding) contents.set(binding.buffer, randomElements(plan, binding.buffer, sizes));
       }
       const reads = [...step.reads];
-      const inputs = node.inputs.map(
-        (ref) => constants.get(ref) ?? viewOf(plan, reads.shift()!, contents, sizes),
-      );
-      const expected = referenceOf(node, inputs, sizes, step.writes.channels);
+      const inputs = node.inputs.map((ref) => {
+        const known = constants.get(ref);
+        if (known) return known;
+        const operand = reads.shift()!;
+        const located = { shape: concrete(types.get(ref)!, sizes), layout: layouts.get(ref)!, operand };
+        const elements = contents.get(operand.buffer)!;
+        const value = load(plan, located, elements, sizes);
+        store(plan, located, elements, sizes, value);
+        return value;
+      });
+      const shape = shapeOf(node, sizes, step.writes.channels);
+      const expected = opNamed(node.op).reference(inputs, node.attrs, shape);
       const written = await probe.run(step, sizes, contents);
-      const actual = viewOf(plan, step.writes, new Map([[step.writes.buffer, written]]), sizes);
+      const result = { shape, layout: layouts.get(node.ref)!, operand: step.writes };
+      const actual = load(plan, result, written, sizes);
       const at = node.loc ? ` at ${printLoc(node.loc)}` : '';
       yield {
         what: `${plan.kernels[step.kernel]!.name}${at}`,
@@ -102,15 +117,20 @@ export async function* checkKernels(
 }
 
 /** A copy into a concat is a concat of one operand, whose node still has the type of the whole. */
-function referenceOf(node: Node, inputs: readonly Tensor[], sizes: Sizes, channels: number): Tensor {
-  const [n, , ...rest] = concrete(node.type, sizes) as [number, number, ...number[]];
-  return opNamed(node.op).reference(inputs, node.attrs, [n, channels, ...rest]);
+function shapeOf({ op, type }: Node, sizes: Sizes, channels: number): number[] {
+  const shape = concrete(type, sizes);
+  return op === 'concat' ? shape.with(1, channels) : shape;
 }
 
-/** Values of the parameters and of everything that depends on them alone. */
-function evaluateConstants(graph: Graph, weights: ReadonlyMap<string, Float32Array>): Map<Ref, Tensor> {
+/** Values of the constant parameters and of everything that depends on them alone. */
+function evaluateConstants(
+  graph: Graph,
+  weights: ReadonlyMap<string, Float32Array>,
+  residents: readonly Ref[],
+): Map<Ref, Tensor> {
   const values = new Map<Ref, Tensor>();
   for (const { ref, type } of graph.params) {
+    if (residents.includes(ref)) continue;
     const data = weights.get(ref.slice(1)) ?? internal(`no weights for ${ref}`);
     values.set(ref, { shape: type.shape as number[], data: Float64Array.from(data) });
   }
@@ -120,25 +140,6 @@ function evaluateConstants(graph: Graph, weights: ReadonlyMap<string, Float32Arr
     values.set(ref, opNamed(op).reference(args, attrs, type.shape as number[]));
   }
   return values;
-}
-
-/** A channel range of a buffer `[n][h][w][stride]` as an NCHW tensor. */
-function viewOf(
-  plan: Plan,
-  { buffer, offset, channels }: Operand,
-  contents: ReadonlyMap<number, Elements>,
-  sizes: Sizes,
-): Tensor {
-  const { dims, stride } = plan.buffers[buffer]!;
-  const [n, h, w] = dims.map((dim) => evalDim(dim, sizes)) as [number, number, number];
-  const elements = contents.get(buffer)!;
-  const view = zeros([n, channels, h, w]);
-  const plane = h * w;
-  for (let i = 0; i < view.data.length; i++) {
-    const [pixel, c, b] = [i % plane, Math.floor(i / plane) % channels, Math.floor(i / (plane * channels))];
-    view.data[i] = elements[(b * plane + pixel) * stride + offset + c]!;
-  }
-  return view;
 }
 
 function randomElements(plan: Plan, buffer: number, sizes: Sizes): Elements {

@@ -85,7 +85,12 @@ export function buildStep(node: Node, into: Operand, tables: Tables): Step {
   };
   const epilogue = (): PointwiseStep[] => {
     const steps = isPointwise(node.op) ? [stepOf(node)] : epilogueOf(node.attrs);
-    if (buffers.layout(node.ref) === 'weight') steps.forEach(keepsPadding);
+    if (buffers.layout(node.ref) === 'weight') {
+      for (const step of steps) {
+        const other = step.operand === undefined ? undefined : inputTypes[step.operand];
+        keepsPadding(step, other && !sameShape(other.shape, node.type.shape) ? 1 : 0);
+      }
+    }
     return steps.map(({ operand, ...step }) =>
       operand === undefined ? step : { ...step, operand: pointwiseOperand(operand) },
     );
@@ -113,9 +118,9 @@ export function buildStep(node: Node, into: Operand, tables: Tables): Step {
   };
 }
 
-/** The padding of packed weights is zero, and sums of weights rely on that. */
-function keepsPadding({ op, attr = 0, operand }: EpilogueStep): void {
-  const value = POINTWISE[op]!.reference(0, operand === undefined ? 0 : 1, attr);
+/** The padding of packed weights is zero, and sums of weights rely on that; `other` is what a second operand has there. */
+function keepsPadding({ op, attr = 0 }: EpilogueStep, other: number): void {
+  const value = POINTWISE[op]!.reference(0, other, attr);
   if (value !== 0) internal(`${op} on weights would fill their padding`);
 }
 

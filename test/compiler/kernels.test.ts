@@ -3,26 +3,30 @@
 
 import { expect, test } from 'vitest';
 import { GraphBuilder } from '../../compiler/builder.js';
+import type { Ref } from '../../compiler/graph.js';
 import type { Sample } from '../../compiler/ops/op.js';
 import { OPS } from '../../compiler/ops/registry.js';
 import { checkKernels, randomWeights } from '../../compiler/selfcheck.js';
 import { targetFor } from '../../index.js';
 import { describeOnDevice } from '../on-device.js';
 
+/** Operands of four dimensions that are weights. */
+const WEIGHTS: Readonly<Record<string, number>> = { conv2d: 1, conv2d_dgrad: 1, conv2d_flip: 0 };
+
 /** The op alone. Images are inputs of the graph, everything else (weights, vectors) its parameters. */
 function graphOf(op: string, { inputs, attrs }: Sample) {
   const builder = new GraphBuilder(op);
   const refs = inputs.map((shape, i) =>
-    shape.length === 4 && !(op === 'conv2d' && i === 1)
+    shape.length === 4 && WEIGHTS[op] !== i
       ? builder.input(`x${i}`, { shape })
       : builder.param(`p${i}`, shape, { kind: 'constant', value: 0 }),
   );
   return builder.finish([builder.emit(op, refs, attrs)]);
 }
 
-/** Scalar operands come with training; kernels are fed both signs (test/kernels has log and sqrt). */
+/** Kernels are fed both signs (test/kernels has log and sqrt). */
 function isCheckable({ inputs, positive }: Sample): boolean {
-  return inputs.every((shape) => shape.length > 0) && !(positive && inputs.length === 1);
+  return !(positive && inputs.length === 1);
 }
 
 const cases = [...OPS.values()]
@@ -30,14 +34,26 @@ const cases = [...OPS.values()]
   .flatMap(({ name, samples }) => samples.filter(isCheckable).map((sample) => [name, sample] as const));
 
 describeOnDevice('kernels', (device) => {
-  test.each(cases)('%s %j', async (name, sample) => {
+  async function check(name: string, sample: Sample, residents: (params: Ref[]) => Ref[]) {
     const graph = graphOf(name, sample);
     const target = targetFor(device.gpu);
+    const weights = randomWeights(graph);
+    const kept = residents(graph.params.map(({ ref }) => ref));
     let checked = 0;
-    for await (const { error, tolerance } of checkKernels(device.gpu, graph, target, randomWeights(graph))) {
+    for await (const { error, tolerance } of checkKernels(device.gpu, graph, target, weights, kept)) {
       expect(error).toBeLessThanOrEqual(tolerance);
       checked++;
     }
-    expect(checked).toBeGreaterThan(0);
+    return checked;
+  }
+
+  test.each(cases)('%s %j', async (name, sample) => {
+    expect(await check(name, sample, (params) => params)).toBeGreaterThan(0);
+  });
+
+  test.each(
+    cases.filter(([, { inputs }]) => inputs.length > 1 && inputs.some((shape) => shape.length !== 4)),
+  )('%s %j, with constants', async (name, sample) => {
+    expect(await check(name, sample, () => [])).toBeGreaterThan(0);
   });
 });
