@@ -15,7 +15,10 @@ block rrdb(growth = 32, beta = 0.2) {
 
   test.each([
     ['l1', 'loss l1 = mean(abs(sr - hr))\n'],
-    ['conv', /^conv\(features, kernel=3, stride=1, pad=\?, bias=true, init=\?, spectral=false\) {2}\/\/ .+\n$/],
+    [
+      'conv',
+      /^conv\(features, kernel=3, stride=1, pad=\?, bias=true, init=\?, spectral=false\) {2}\/\/ .+\n$/,
+    ],
     ['concat', /^concat\(taps, …\) {2}\/\/ .+\n$/],
     ['residual', /^residual\(scale=1\) {2}\/\/ .+\n$/],
     ['bce', /^bce\(logits, target\) {2}\/\/ .+\n$/],
