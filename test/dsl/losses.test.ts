@@ -20,6 +20,7 @@ function noise(seed: number): number[] {
 
 const SR = noise(1);
 const HR = noise(2);
+const USM = noise(3);
 
 /** The critic is the image's mean colour, one logit per sample, so that its value is easy to say. */
 const WEIGHT = [0.7, -1.1, 0.4];
@@ -33,18 +34,24 @@ function lossOf(text: string): Loss {
   return losses.find((loss) => loss.name === 'it')!;
 }
 
-function scalarOf(graph: Graph): number {
+/** The values of the outputs. */
+function valuesOf(graph: Graph): number[] {
   verify(graph, graph.name);
-  const [value] = interpret(
+  const values = interpret(
     graph,
     new Map([
       ['%sr', tensor(SHAPE, SR)],
       ['%hr', tensor(SHAPE, HR)],
+      ['%usm', tensor(SHAPE, USM)],
       ['@d.conv.weight', tensor([1, 3, 1, 1], WEIGHT)],
     ]),
   );
-  expect(value!.shape).toEqual([]);
-  return value!.data[0]!;
+  for (const { shape } of values) expect(shape).toEqual([]);
+  return values.map(({ data }) => data[0]!);
+}
+
+function scalarOf(graph: Graph): number {
+  return valuesOf(graph)[0]!;
 }
 
 const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
@@ -196,4 +203,90 @@ test('without a recipe or a critic of fixed size, a loss is of any size', () => 
   const text = 'generator g : (3, h, w) -> (3, h, w) { conv(3) }\nloss it = l1 + tv\n';
   const [loss] = load({ name: 'mine.sr', text }).losses;
   expect(loss!.generator.inputs[0]!.type.shape).toMatchObject([{ sym: 'n' }, 3, { sym: 'h' }, { sym: 'w' }]);
+});
+
+describe('terms', () => {
+  const terms = (text: string) => lossOf(text).terms.generator;
+
+  test.each([
+    ['l1', []],
+    ['0.5 * (l1 + mse)', []],
+    ['1.0*perceptual(p.twice)+  5e-3 * ragan( d )', ['1.0 * perceptual(p.twice)', '5e-3 * ragan(d)']],
+    ['l1 + (mse - 2 * (tv - l1))', ['l1', 'mse', '-2 * (tv - l1)']],
+    ['l1 - (mse - tv) + 3', ['l1', '-mse', 'tv']],
+    // The total variation is two terms already.
+    ['tv', ['mean(abs(dx(sr)))', 'mean(abs(dy(sr)))']],
+  ])('%s', (text, expected) => {
+    expect(terms(text)).toEqual(expected);
+  });
+
+  test('are outputs that add up to the first', () => {
+    const { generator } = lossOf('l1 - 2 * (mse - tv) + 5e-3 * ragan(d)');
+    const [total, ...parts] = valuesOf(generator);
+    expect(parts).toHaveLength(3);
+    expect(parts.reduce((a, b) => a + b, 0)).toBeCloseTo(total!, 12);
+    expect(parts[0]).toBeCloseTo(
+      each((a, b) => Math.abs(a - b)),
+      12,
+    );
+  });
+
+  test('a loss that is only named is told by what it says, one in a sum by its name', () => {
+    const text = `${HEAD}loss pixels = l1 + mse\nloss all = pixels\nloss more = pixels + tv\n`;
+    const { losses } = load({ name: 'mine.sr', text });
+    expect(losses.map(({ terms }) => terms.generator)).toEqual([
+      ['l1', 'mse'],
+      ['l1', 'mse'],
+      ['pixels', 'tv'],
+    ]);
+  });
+
+  test('the discriminator’s are what its real and its fake images cost', () => {
+    const { discriminator, terms } = lossOf('l1 + 0.1 * gan(d)');
+    expect(terms.discriminator).toEqual(['bce(d(hr), 1)', 'bce(d(sr), 0)']);
+    const [, real, fake] = valuesOf(discriminator!);
+    expect(real).toBeCloseTo(bce(REAL, 1), 12);
+    expect(fake).toBeCloseTo(bce(FAKE, 0), 12);
+  });
+});
+
+describe('a network is applied to a value once', () => {
+  const convs = (graph: Graph) => graph.nodes.filter(({ op }) => op === 'conv2d').length;
+
+  test('in an objective with several losses of one critic', () => {
+    const { generator, discriminator } = lossOf('gan(d) + ragan(d) + 2 * ragan(d, detach_mean=true)');
+    expect([convs(generator), convs(discriminator!)]).toEqual([2, 2]);
+  });
+
+  test('up to the deepest of its taps, in whatever order they come', () => {
+    const { generator } = lossOf('perceptual(p.half) + perceptual(p.twice) + perceptual(p, mse)');
+    const ops = generator.nodes.map((node) => node.op).filter((op) => op !== 'scale');
+    expect(ops.filter((op) => op === 'relu')).toHaveLength(2);
+    expect(scalarOf(generator)).toBeCloseTo(
+      each((a, b) => 2.5 * Math.abs(a - b) + ((a - b) / 2) ** 2),
+      12,
+    );
+  });
+});
+
+describe('the sharpened original', () => {
+  test('is an input of its own', () => {
+    const loss = lossOf('l1(sr, usm(hr)) + gan(d)');
+    expect(loss.sharpened).toBe(true);
+    expect(loss.generator.inputs.map(({ ref }) => ref)).toEqual(['%sr', '%hr', '%usm']);
+    expect(loss.discriminator!.inputs.map(({ ref }) => ref)).toEqual(['%sr', '%hr']);
+    const [, l1] = valuesOf(loss.generator);
+    expect(l1).toBeCloseTo(mean(SR.map((a, i) => Math.abs(a - USM[i]!))), 12);
+  });
+
+  test('takes the place of `hr` in a loss of several layers', () => {
+    const text = `${HEAD}loss features = perceptual(p.twice) + perceptual(p.half)\nloss it = features(sr, usm(hr))\n`;
+    const [, it] = load({ name: 'mine.sr', text }).losses;
+    expect(scalarOf(it!.generator)).toBeCloseTo(2.5 * mean(SR.map((a, i) => Math.abs(a - USM[i]!))), 12);
+    expect(it!.terms.generator).toEqual([]);
+  });
+
+  test('is there only where it is asked for', () => {
+    expect(lossOf('l1').sharpened).toBe(false);
+  });
 });
