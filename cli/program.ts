@@ -13,6 +13,7 @@ import { fetchCommand } from './commands/fetch.js';
 import { fmtCommand } from './commands/fmt.js';
 import { inspectCommand } from './commands/inspect.js';
 import { plotCommand } from './commands/plot.js';
+import { prepareCommand } from './commands/prepare.js';
 import { runCommand } from './commands/run.js';
 import { showCommand } from './commands/show.js';
 import { type Io, write } from './io.js';
@@ -21,6 +22,7 @@ import { packageVersion } from './package.js';
 const COMMANDS: readonly ((io: Io) => Command)[] = [
   runCommand,
   compileCommand,
+  prepareCommand,
   evalCommand,
   plotCommand,
   checkCommand,

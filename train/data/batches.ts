@@ -5,11 +5,11 @@ import type { Degradation } from '../../dsl/recipe-calls.js';
 import { orient } from '../../formats/exif.js';
 import type { Image, Planes } from '../../formats/image.js';
 import { toPlanes } from '../../formats/pixels.js';
-import type { Batch, BatchSource } from '../batch.js';
+import type { BatchSource } from '../batch.js';
 import { type Random, randomFor } from '../random.js';
 import { cached } from './cache.js';
 import { degrade, type SecondOrder } from './degrade.js';
-import { checkLoaded, type ImageSource } from './images.js';
+import { checkLoaded, checkPair, type ImageSource } from './images.js';
 import { sampleOrder } from './order.js';
 import { crop, cropToMultiple, padTo, rgb8, type Size, shrink } from './rgb.js';
 import { sharpen } from './usm.js';
@@ -71,7 +71,10 @@ function pairMaker(source: ImageSource, options: BatchOptions): MakePair {
 }
 
 /** The same place in an original and in its reduced image, which was made of the whole original. */
-function alignedPairs(source: ImageSource, { degrade: { factor }, patch, cacheBytes }: BatchOptions): MakePair {
+function alignedPairs(
+  source: ImageSource,
+  { degrade: { factor }, patch, cacheBytes }: BatchOptions,
+): MakePair {
   const load = cached(
     async (index): Promise<Pair> => {
       const full = await loadRgb(source, index);
@@ -79,7 +82,9 @@ function alignedPairs(source: ImageSource, { degrade: { factor }, patch, cacheBy
         const hr = cropToMultiple(full, factor);
         return { hr, lr: shrink(hr, factor) };
       }
+      const original = source.images[index]!;
       const lr = rgb8(await source.loadReduced(index));
+      checkPair(original, { ...lr, name: `the reduced version of ${original.name}` }, factor);
       return { hr: crop(full, { x: 0, y: 0, width: lr.width * factor, height: lr.height * factor }), lr };
     },
     ({ hr, lr }) => hr.data.length + lr.data.length,

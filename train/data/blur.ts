@@ -6,10 +6,7 @@ import type { Random } from '../random.js';
 import type { Kernel } from './filter.js';
 
 /** What the blur of one round is drawn from. */
-type BlurRanges = Pick<
-  DegradationOrder,
-  'kernel' | 'sinc' | 'shapes' | 'sigma' | 'generalized' | 'plateau'
->;
+type BlurRanges = Pick<DegradationOrder, 'kernel' | 'sinc' | 'shapes' | 'sigma' | 'generalized' | 'plateau'>;
 
 /** Standard deviations along the axes, turned by `angle`. */
 interface Ellipse {
@@ -80,7 +77,8 @@ export function sincKernel(width: number, cutoff: number): Kernel {
     const known = values.get(square);
     if (known !== undefined) return known;
     const r = Math.sqrt(square);
-    const value = square === 0 ? cutoff ** 2 / (4 * Math.PI) : (cutoff * besselJ1(cutoff * r)) / (2 * Math.PI * r);
+    const value =
+      square === 0 ? cutoff ** 2 / (4 * Math.PI) : (cutoff * besselJ1(cutoff * r)) / (2 * Math.PI * r);
     values.set(square, value);
     return value;
   });

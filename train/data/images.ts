@@ -50,9 +50,22 @@ export function listNames(names: readonly string[]): string {
 }
 
 /** Refuses what is not as its header said. */
-export function checkLoaded({ name, width, height }: SourceImage, image: Image): void {
+export function checkLoaded({ name, width, height }: SourceImage, image: Size): void {
   if (image.width === width && image.height === height) return;
   fail(`${name}: the image has ${image.width}x${image.height} pixels, it had ${width}x${height} before`, {
     help: 'leave the data alone while it is trained on, and start again',
+  });
+}
+
+/** Refuses a reduced image that is not 1/scale of its original, the last incomplete row and column left out. */
+export function checkPair({ name, width, height }: SourceImage, reduced: SourceImage, scale: number): void {
+  const fitting = { width: Math.floor(width / scale), height: Math.floor(height / scale) };
+  if (reduced.width === fitting.width && reduced.height === fitting.height) return;
+  fail(`${reduced.name}: this is not 1/${scale} of its original`, {
+    notes: [
+      `it has ${reduced.width}x${reduced.height} pixels; ${name} has ${width}x${height}, 1/${scale} of that is ` +
+        `${fitting.width}x${fitting.height}`,
+    ],
+    help: 'make it again from its original (`src prepare` does), or choose another --data-lr',
   });
 }

@@ -40,7 +40,9 @@ export function crop(image: Image, { x, y, width, height }: Area): Image {
 export function cropToMultiple(image: Image, scale: number): Image {
   const width = image.width - (image.width % scale);
   const height = image.height - (image.height % scale);
-  return width === image.width && height === image.height ? image : crop(image, { x: 0, y: 0, width, height });
+  return width === image.width && height === image.height
+    ? image
+    : crop(image, { x: 0, y: 0, width, height });
 }
 
 /** At least as wide and high as `size`: mirrored at the right and at the bottom, the edge pixel not repeated. */

@@ -1,0 +1,56 @@
+// Training data from folders: pictures are listed and checked here, batches are made ahead in threads of their own, so
+// that neither the device nor Ctrl-C waits for them.
+
+import { availableParallelism, totalmem } from 'node:os';
+import type { BatchSource } from '../train/batch.js';
+import type { BatchOptions } from '../train/data/batches.js';
+import { largeEnough } from '../train/data/images.js';
+import { prefetch } from '../train/data/prefetch.js';
+import { listData } from './data-files.js';
+import { DataThread } from './data-thread.js';
+
+export interface DataOptions extends Omit<BatchOptions, 'cacheBytes'> {
+  /** A folder of originals. */
+  readonly data: string;
+  /** A folder of their reduced versions; without one they are made as `degrade` says. */
+  readonly dataLr?: string;
+}
+
+export interface OpenData extends BatchSource {
+  /** How many there are to train on. */
+  readonly images: number;
+  /** To be told to the user, once. */
+  readonly notes: readonly string[];
+  close(): Promise<void>;
+}
+
+/** At most this much memory holds pictures between batches: several thousand photos. */
+const MAX_CACHE_BYTES = 2 ** 32;
+
+/** Batches under way or ready, per thread, beside the one in use. */
+const AHEAD = 2;
+
+export async function openData({ data, dataLr, ...options }: DataOptions): Promise<OpenData> {
+  const listed = await listData(data, options.degrade.factor, dataLr);
+  const { images, note } = largeEnough(listed.files, options.patch);
+  const degraded = options.degrade.kind === 'realesrgan' && dataLr === undefined;
+  const count = degraded ? Math.max(1, availableParallelism() - 1) : 1;
+  const cacheBytes = Math.min(MAX_CACHE_BYTES, totalmem() / 4) / count;
+  const threads = Array.from({ length: count }, () => new DataThread());
+  const close = async () => {
+    await Promise.all(threads.map((thread) => thread.close()));
+  };
+  try {
+    await Promise.all(threads.map((thread) => thread.ask('open', images, { ...options, cacheBytes })));
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  const source: BatchSource = { batch: (k) => threads[k % count]!.ask('batch', k) };
+  return {
+    ...prefetch(source, AHEAD * count),
+    images: images.length,
+    notes: [...listed.notes, ...(note === undefined ? [] : [note])],
+    close,
+  };
+}
