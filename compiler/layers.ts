@@ -23,21 +23,30 @@ export interface Layer {
 export function layersOf(graph: Graph): Layer[] {
   const types = typesOf(graph);
   const rows = new Map<string, Layer>();
+  // What is computed from parameters alone, and from which: it is part of the layer that uses it.
+  const sources = new Map<Ref, readonly Ref[]>(
+    graph.params.map(({ ref, trainable }) => [ref, trainable ? [ref] : []]),
+  );
   const counted = new Set<Ref>();
   for (const node of graph.nodes) {
-    const { op, inputs, type, loc } = node;
+    const { ref, op, inputs, type, loc } = node;
+    const params = inputs.flatMap((input) => sources.get(input) ?? []);
+    if (inputs.every((input) => sources.has(input))) {
+      sources.set(ref, params);
+      continue;
+    }
     if (type.shape.length !== 4 || !loc) continue;
     const at = printLoc(loc);
     const shape = printImage(type);
     const key = `${at} ${shape}`;
-    const fresh = inputs.filter((ref) => ref.startsWith('@') && !counted.has(ref));
-    for (const ref of fresh) counted.add(ref);
+    const fresh = [...new Set(params)].filter((param) => !counted.has(param));
+    for (const param of fresh) counted.add(param);
     const row = rows.get(key) ?? { at, op, shape, count: 0, parameters: 0, macsPerPixel: 0 };
     rows.set(key, {
       ...row,
       count: row.count + Number(row.op === op),
       parameters:
-        row.parameters + fresh.reduce((sum, ref) => sum + sizeOf(types.get(ref)!.shape as number[]), 0),
+        row.parameters + fresh.reduce((sum, param) => sum + sizeOf(types.get(param)!.shape as number[]), 0),
       macsPerPixel: row.macsPerPixel + macsPerPixel(node, graph, types),
     });
   }

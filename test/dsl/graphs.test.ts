@@ -3,6 +3,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { Graph } from '../../compiler/graph.js';
+import { layersOf } from '../../compiler/layers.js';
 import { format } from '../../dsl/format.js';
 import { load, type Program, parse } from '../../dsl/index.js';
 import { LIBRARY } from '../../dsl/library/index.js';
@@ -111,6 +112,16 @@ describe('discriminators and perception networks', () => {
     expect(parameters(critic.graph)).toBe(size);
     expect(critic.output.map(printDim)).toEqual(output);
   });
+
+  test.each(['srgan.sr', 'esrgan.sr', 'realesrgan-x2.sr'])(
+    '%s: the table of layers accounts for every parameter, those of normalisations too',
+    (file) => {
+      for (const { graph } of ship(file).networks) {
+        const rows = layersOf(graph).map((layer) => layer.parameters);
+        expect(rows.reduce((a, b) => a + b, 0)).toBe(parameters(graph));
+      }
+    },
+  );
 
   test('a library discriminator takes the recipe’s patch', () => {
     const head =
