@@ -193,25 +193,15 @@ export class RunFolder implements Recorder {
   }
 }
 
-/** The newest weights of a run: `runs/x` -> `runs/x/weights/gan.safetensors`. */
-export async function newestWeights(folder: string): Promise<string> {
+/** `runs/x` -> `runs/x/weights/gan.safetensors`; undefined for what is not the folder of a run that has some. */
+export async function newestWeights(folder: string): Promise<string | undefined> {
   const weights = join(folder, 'weights');
+  const files = (await filesOf(weights)).filter((file) => file.endsWith('.safetensors'));
   const found = await Promise.all(
-    (await filesOf(weights))
-      .filter((file) => file.endsWith('.safetensors'))
-      .map(async (file) => ({
-        path: join(weights, file),
-        time: (await statOf(join(weights, file)))?.mtimeMs ?? 0,
-      })),
+    files.map(async (file) => ({ file, written: (await statOf(join(weights, file)))?.mtimeMs ?? 0 })),
   );
-  const newest = found.sort((a, b) => b.time - a.time)[0];
-  return (
-    newest?.path ??
-    fail(`${folder}: no weights in this folder`, {
-      notes: [`a folder that \`src train\` wrote has them in ${weights}`],
-      help: 'pass a file of weights, or the folder of a run that has trained for a while',
-    })
-  );
+  const newest = found.sort((a, b) => b.written - a.written)[0];
+  return newest && join(weights, newest.file);
 }
 
 /** What a killed process was writing. */

@@ -12,8 +12,11 @@ import { type Compiled, planFor } from '../index.js';
 import { printBytes } from '../runtime/gpu.js';
 import { prepareOutput, readBytes, statOf, writeAtomic } from './files.js';
 import { type Io, write } from './io.js';
+import { newestWeights } from './run-folder.js';
 
-export async function loadWeights(path: string): Promise<WeightFile> {
+/** A file, or the folder of a run, whose newest weights are taken. */
+export async function loadWeights(given: string): Promise<WeightFile> {
+  const path = (await newestWeights(given)) ?? given;
   return readWeights(path, await readBytes(path), async (sibling) =>
     (await statOf(sibling)) ? readBytes(sibling) : undefined,
   );

@@ -9,7 +9,8 @@ import type { Image, Planes } from '../formats/image.js';
 import { psnr, psnrY, ssimY } from '../formats/metrics.js';
 import { fromPlanes, toPlanes } from '../formats/pixels.js';
 import { imresize } from '../formats/resize.js';
-import { crop, cropToMultiple, rgb8, type Size, shrink } from './data/rgb.js';
+import { checkPair } from './data/images.js';
+import { cropToMultiple, rgb8, type Size, shrink } from './data/rgb.js';
 
 export interface Scores {
   /** On luma, in dB; infinite for equal images. */
@@ -50,7 +51,8 @@ export type Upscale = (lr: Planes) => Promise<Planes>;
 
 /** `reduced` is the input where there is one; otherwise it is made from the original. */
 export function testImage(name: string, original: Image, scale: number, reduced?: Image): TestImage {
-  const hr = reduced ? cropTo(name, rgb8(original), reduced, scale) : cropToMultiple(rgb8(original), scale);
+  if (reduced) checkPair({ ...original, name }, { ...reduced, name: `the reduced ${name}` }, scale);
+  const hr = cropToMultiple(rgb8(original), scale);
   checkSize(name, hr, scale);
   const lr = toPlanes(reduced ? rgb8(reduced) : shrink(hr, scale)).rgb;
   const image = rounded(imresize(lr, scale), hr);
@@ -102,20 +104,6 @@ function checkSize(name: string, { width, height }: Size, scale: number): void {
 
 function compare(image: Image, hr: Image, scale: number): Scores {
   return { psnr: psnrY(image, hr, scale), ssim: ssimY(image, hr, scale), psnrRgb: psnr(image, hr, scale) };
-}
-
-/** The upper left part that is exactly `scale` times the input. */
-function cropTo(name: string, hr: Image, lr: Size, scale: number): Image {
-  const width = lr.width * scale;
-  const height = lr.height * scale;
-  const fits = (size: number, wanted: number) => size >= wanted && size < wanted + scale;
-  if (!fits(hr.width, width) || !fits(hr.height, height)) {
-    fail(`${name}: the original is not ${scale} times the size of its reduced image`, {
-      notes: [`the original has ${hr.width}x${hr.height} pixels, the reduced one ${lr.width}x${lr.height}`],
-      help: `pair it with an image of ${Math.floor(hr.width / scale)}x${Math.floor(hr.height / scale)}`,
-    });
-  }
-  return crop(hr, { x: 0, y: 0, width, height });
 }
 
 function rounded(planes: Planes, like: Image): Image {

@@ -1,19 +1,18 @@
 // `src eval`: how well a network enlarges a folder of images, beside bicubic enlargement.
 
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { Command } from 'commander';
-import { fail, type Source } from '../../diagnostics.js';
+import { fail } from '../../diagnostics.js';
 import type { Image, Planes } from '../../formats/image.js';
 import { compile, open } from '../../index.js';
 import { openDevice } from '../../runtime/node.js';
 import { evaluate, type Result, type Scores, type TestImage } from '../../train/validation.js';
-import { prepareOutput, statOf, writeAtomic } from '../files.js';
+import { prepareOutput, writeAtomic } from '../files.js';
 import { printable } from '../human.js';
 import { encodePng } from '../images/png.js';
 import { type Io, write } from '../io.js';
 import { precisionOption, type Settings, setOption } from '../options.js';
 import { readGraph } from '../package.js';
-import { newestWeights } from '../run-folder.js';
 import { chooseWeights } from '../run-weights.js';
 import { statusLine } from '../status-line.js';
 import { listTestFiles, readTestImage, type TestFile } from '../test-images.js';
@@ -63,8 +62,9 @@ async function measure(io: Io, path: string, options: Options): Promise<void> {
   const source = await readGraph(path);
   const compiled = compile(source, { set });
   const scale = scaleOf(compiled, source.name);
-  const weights = underGraphNames(compiled, await loadWeights(await weightsPath(source, options.weights)));
+  const weights = underGraphNames(compiled, await loadWeights(chooseWeights(source, options).first));
   const files = await listTestFiles(data, scale, dataLr);
+  const resultOf = options.save === undefined ? undefined : resultsIn(options.save, files);
 
   const device = await openDevice({ device: options.device });
   const line = statusLine(io.stderr);
@@ -73,7 +73,6 @@ async function measure(io: Io, path: string, options: Options): Promise<void> {
     const table = json
       ? undefined
       : scoreTable(compiled.network.name, [...files.map(({ name }) => name), MEAN]);
-    if (table) await write(io.stdout, table.head);
     const upscale = async (lr: Planes): Promise<Planes> => {
       const onProgress = (fraction: number) =>
         line.show(() => `image ${done + 1} of ${files.length}: ${Math.floor(100 * fraction)}%`);
@@ -81,10 +80,11 @@ async function measure(io: Io, path: string, options: Options): Promise<void> {
     };
     let done = 0;
     const finish = async ({ name, bicubic }: TestImage, { image, scores }: Result) => {
-      done++;
       line.end();
-      if (options.save !== undefined) await save(join(options.save, name), image);
+      if (resultOf) await save(resultOf(name), image);
+      if (table && done === 0) await write(io.stdout, table.head);
       if (table) await write(io.stdout, table.row(name, scores, bicubic.scores));
+      done++;
     };
     const { rows, mean } = await evaluate(readAll(files, scale), upscale, finish);
     if (table) return await write(io.stdout, table.row(MEAN, mean.ours, mean.bicubic));
@@ -98,21 +98,21 @@ async function measure(io: Io, path: string, options: Options): Promise<void> {
   }
 }
 
-/** A file, the newest of a run's folder, or what comes with a bundled network. */
-async function weightsPath(network: Source, weights: string | undefined): Promise<string> {
-  if (weights === undefined) return chooseWeights(network, {}).first;
-  return (await statOf(weights))?.isDirectory() ? newestWeights(weights) : weights;
-}
-
 async function* readAll(files: readonly TestFile[], scale: number): AsyncGenerator<TestImage> {
   for (const file of files) yield await readTestImage(file, scale);
 }
 
-/** As PNG, whatever the original was: under its whole name, so that a.jpg and a.png do not meet. */
+/** PNGs, whatever the originals are: under their whole names, so that a.jpg and a.png do not meet. */
+function resultsIn(folder: string, files: readonly TestFile[]): (name: string) => string {
+  const resultOf = (name: string) => join(folder, /\.png$/i.test(name) ? name : `${name}.png`);
+  const replaced = files.find(({ name, hr }) => resolve(resultOf(name)) === resolve(hr));
+  if (replaced) fail(`--save ${folder}: results would replace originals`, { help: 'choose another folder' });
+  return resultOf;
+}
+
 async function save(path: string, image: Image): Promise<void> {
-  const target = /\.png$/i.test(path) ? path : `${path}.png`;
-  await prepareOutput(target);
-  await writeAtomic(target, encodePng(image));
+  await prepareOutput(path);
+  await writeAtomic(path, encodePng(image));
 }
 
 const MEAN = 'mean';

@@ -110,26 +110,26 @@ describeOnDevice('on a device', () => {
     const saved = await decodeImage('a', readFileSync(join(results, 'a.png')));
     expect(saved.data).toEqual(doubled('a.png').image.data);
   });
-
-  test('an image that cannot be read ends it', async () => {
-    const { code, err } = await src(['eval', ...NETWORK, '--data', join(folder, 'broken')]);
-    expect(code).toBe(2);
-    expect(err).toContain(`${paths['broken/a.png']}: this is not an image that can be read`);
-  });
 });
 
 describe('mistakes', () => {
   test.each([
     [[...NETWORK], 'which images? --data is missing'],
     [[paths['doubler.sr'], '--data', HR], 'trained weights are needed'],
-    [[...NETWORK, '--data', `${HR}x`], `--data ${HR}x: there is no such file or folder`],
-    [[...NETWORK, '--data', join(folder, 'none')], `--data ${folder}/none: no images in this folder`],
+    [[...NETWORK, '--data', `${HR}x`], `${HR}x: cannot be read: there is no such file or folder`],
+    [[...NETWORK, '--data', join(folder, 'none')], `${folder}/none: no images in this folder`],
     [
       [...NETWORK, '--data', HR, '--data-lr', join(folder, 'half')],
-      'there is no reduced version of this image',
+      '1 of 2 images have no reduced version here',
     ],
-    [[paths['doubler.sr'], '--weights', HR, '--data', HR], `${HR}: no weights in this folder`],
-    [['esrgan', '--weights', paths['doubler.safetensors'], '--data', HR], 'doubler.safetensors'],
+    [[paths['doubler.sr'], '--weights', HR, '--data', HR], `${HR}: cannot be read: it is a folder`],
+    [
+      [...NETWORK, '--data', paths['hr/a.png'], '--data-lr', paths['wrong/a.png']],
+      'the reduced a.png: this is not 1/2 of its original',
+    ],
+    [[...NETWORK, '--data', HR, '--save', HR], `--save ${HR}: results would replace originals`],
+    [[...NETWORK, '--data', join(folder, 'broken')], `${paths['broken/a.png']}: this is not an image`],
+    [['compact', '--weights', paths['doubler.safetensors'], '--data', HR], 'doubler.safetensors'],
   ])('%j', async (argv, expected) => {
     const { code, out, err } = await src(['eval', ...argv]);
     expect({ code, out }).toEqual({ code: 2, out: '' });

@@ -266,8 +266,7 @@ test('a run that begins anew has no metrics yet', async () => {
 
 test('weights and samples', async () => {
   const run = await begun();
-  const { help } = await refusal(newestWeights(folder));
-  expect(help).toContain('trained for a while');
+  expect(await newestWeights(folder)).toBeUndefined();
   const tensors = new Map([['conv.bias', { shape: [1], data: Float32Array.of(2), dtype: 'f32' as const }]]);
   await run.weights({ stage: 'psnr', step: 100 }, tensors);
   await run.weights({ stage: 'gan', step: 7 }, tensors);

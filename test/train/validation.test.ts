@@ -81,7 +81,7 @@ test('reduced images are taken as they are', () => {
   expect([test.hr.width, test.hr.height]).toEqual([44, 32]);
   expect(test.lr.data).toEqual(toPlanes(reduced).rgb.data);
   expect(() => testImage('a', original, 2, picture(20, 16))).toThrow(
-    'a: the original is not 2 times the size',
+    'the reduced a: this is not 1/2 of its original',
   );
 });
 
