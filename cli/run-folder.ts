@@ -43,8 +43,8 @@ export interface Session {
   readonly versions: Readonly<Record<string, string>>;
   /** Of the checkpoints from now on. */
   readonly settings: Settings;
-  /** The checkpoint that it goes on from: what was recorded after it is dropped. */
-  readonly from?: Moment;
+  /** The stage that is trained, and how many of its steps are done: what was recorded of later ones is dropped. */
+  readonly at: Moment;
 }
 
 export class RunFolder implements Recorder {
@@ -83,18 +83,17 @@ export class RunFolder implements Recorder {
     });
   }
 
-  /** To be called before anything is recorded. */
+  /** To be called before anything of a stage is recorded. */
   async begin(session: Session): Promise<void> {
     this.#session = session;
     for (const folder of ['', 'checkpoints', 'weights', 'samples'])
       await clearTemporaries(join(this.path, folder));
-    const { source, from, ...rest } = session;
+    const { source, at, ...rest } = session;
     await this.#write('network.sr', source.text);
-    const earlier = from ? await this.#sessions() : [];
-    const now = { started: new Date().toISOString(), ...rest, ...(from && { from }) };
-    await this.#write('run.json', `${JSON.stringify({ sessions: [...earlier, now] }, undefined, 2)}\n`);
+    const sessions = [...(await this.#sessions()), { started: new Date().toISOString(), at, ...rest }];
+    await this.#write('run.json', `${JSON.stringify({ sessions }, undefined, 2)}\n`);
     const metrics = (await this.#text('metrics.jsonl')) ?? '';
-    await this.#write('metrics.jsonl', from ? cutMetrics(metrics, from.stage, from.step) : '');
+    await this.#write('metrics.jsonl', cutMetrics(metrics, at.stage, at.step));
   }
 
   async metrics(line: MetricsLine): Promise<void> {
@@ -160,9 +159,8 @@ export class RunFolder implements Recorder {
     const name = `events.out.tfevents.${Math.floor(time)}.${hostname()}.${process.pid}`;
     const file = join('tensorboard', stage, name);
     this.#events.set(stage, file);
-    const { from } = this.#begun();
     await prepareOutput(join(this.path, file));
-    await this.#append(file, openEvents({ time, step: from?.stage === stage ? from.step : 0 }));
+    await this.#append(file, openEvents({ time, step: this.#begun().at.step }));
     return file;
   }
 

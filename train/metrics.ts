@@ -80,16 +80,11 @@ function numbersIn(value: object): Scalar[] {
   });
 }
 
-/** The text without the lines that were written after `step` of `stage`: they are about to be written again. */
+/** The text without what was written of a stage after `step`: it is about to be written again. */
 export function cutMetrics(text: string, stage: string, step: number): string {
-  const kept: string[] = [];
-  let reached = false;
-  for (const line of text.split('\n')) {
+  const kept = text.split('\n').filter((line) => {
     const read = parseMetrics(line);
-    if (!read) continue;
-    if (read.stage === stage ? read.step > step : reached) break;
-    reached ||= read.stage === stage;
-    kept.push(`${line}\n`);
-  }
-  return kept.join('');
+    return read && (read.stage !== stage || read.step <= step);
+  });
+  return kept.map((line) => `${line}\n`).join('');
 }

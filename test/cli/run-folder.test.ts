@@ -52,6 +52,7 @@ const SESSION: Session = {
   device: 'a device',
   versions: { src: '0.1.0' },
   settings: { batch: '16' },
+  at: { stage: 'psnr', step: 0 },
 };
 
 const state = (stage: string, step: number): TrainingState => ({
@@ -235,9 +236,11 @@ test('metrics and run.json go on where the checkpoint was', async () => {
   writeFileSync(metrics, `${readFileSync(metrics, 'utf8')}{"stage":"psnr","st`);
 
   vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 60_000 });
-  const from = { stage: 'psnr', step: 20 };
-  const second = await begun({ from, device: 'another' });
+  const at = { stage: 'psnr', step: 20 };
+  const second = await begun({ at, device: 'another' });
   for (const step of [30, 40]) await second.metrics(line('psnr', step));
+  const gan = { stage: 'gan', step: 0 };
+  await second.begin({ ...SESSION, at: gan });
   await second.metrics(line('gan', 10));
   const steps = readFileSync(metrics, 'utf8')
     .trim()
@@ -247,7 +250,8 @@ test('metrics and run.json go on where the checkpoint was', async () => {
   const { sessions } = JSON.parse(readFileSync(join(folder, 'run.json'), 'utf8'));
   expect(sessions).toMatchObject([
     { device: 'a device', settings: { batch: '16' } },
-    { device: 'another', from },
+    { device: 'another', at },
+    { at: gan },
   ]);
   expect(readFileSync(join(folder, 'network.sr'), 'utf8')).toBe(SESSION.source.text);
 

@@ -129,22 +129,17 @@ test.each([
   expect(printNumber(value)).toBe(text);
 });
 
-test('what was written after a checkpoint is cut off, and lines that broke off', () => {
-  const lines = [
-    step('psnr', 5, 1),
-    step('psnr', 10, 1),
-    step('gan', 5, 1),
-    step('gan', 10, 1),
-    step('late', 5, 1),
-  ];
-  const text = `${lines.map(printMetrics).join('')}{"stage":"late","st`;
-  const kept = (stage: string, at: number) => cutMetrics(text, stage, at);
-  const first = (count: number) => lines.slice(0, count).map(printMetrics).join('');
-  expect(kept('late', 5)).toBe(first(5));
-  expect(kept('gan', 10)).toBe(first(4));
-  expect(kept('gan', 9)).toBe(first(3));
-  expect(kept('gan', 0)).toBe(first(2));
-  expect(kept('psnr', 10)).toBe(first(2));
-  expect(kept('psnr', 4)).toBe('');
-  expect(kept('other', 4)).toBe(first(5));
+test('what was written of a stage after a checkpoint is cut out, and lines that broke off', () => {
+  const lines = [step('psnr', 5, 1), step('psnr', 10, 1), step('gan', 5, 1), step('gan', 10, 1)];
+  const text = `${lines.map(printMetrics).join('')}{"stage":"gan","st`;
+  const without = (...left: number[]) =>
+    lines
+      .filter((_, i) => !left.includes(i))
+      .map(printMetrics)
+      .join('');
+  expect(cutMetrics(text, 'gan', 10)).toBe(without());
+  expect(cutMetrics(text, 'gan', 9)).toBe(without(3));
+  expect(cutMetrics(text, 'gan', 0)).toBe(without(2, 3));
+  expect(cutMetrics(text, 'psnr', 5)).toBe(without(1));
+  expect(cutMetrics(text, 'other', 0)).toBe(without());
 });
