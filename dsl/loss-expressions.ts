@@ -1,129 +1,29 @@
 // Evaluates loss expressions into a graph. A loss is a value too: it can be passed (`perceptual(vgg.conv5_4, l1)`) and
 // applied to two tensors, which then stand for `sr` and `hr`.
 
-import type { Ref } from '../compiler/graph.js';
-import { ShapeError } from '../compiler/ops/op.js';
-import { fail, internal, locate, type Source, type Span } from '../diagnostics.js';
+import { fail, internal, type Span } from '../diagnostics.js';
 import { isSymbolic, sameDim } from '../runtime/dims.js';
 import { Application, tapsOf } from './application.js';
 import type { Arg, CallExpr, Expr, LossItem, MemberExpr, RefExpr } from './ast.js';
 import { bind, declaredBy } from './binding.js';
-import { type Lowering, spend, toldAt } from './body.js';
-import type { PLAYERS } from './check.js';
+import { toldAt } from './body.js';
+import { arithmetic, FUNCTIONS, type Operand, printTensor, type TensorOperand } from './loss-functions.js';
 import {
-  arithmetic,
-  FUNCTIONS,
-  type Operand,
-  type Place,
-  printTensor,
-  type TensorOperand,
-} from './loss-functions.js';
-import { type Found, find, type Module, namesOf } from './module.js';
-import type { NetworkDef } from './networks.js';
-import { imageType, printShape, type Shape } from './signature.js';
+  type Criterion,
+  deeper,
+  type LossValue,
+  type Mapping,
+  type Objective,
+  placeAt,
+  type Scope,
+} from './loss-objective.js';
+import { type Found, find, namesOf } from './module.js';
+import { imageType, printShape } from './signature.js';
 import { didYouMean } from './suggest.js';
 import { unknownName } from './values.js';
 
-export type Player = (typeof PLAYERS)[number];
-
-/** What names and expressions of a loss stand for. */
-type LossValue = Operand | Mapping | Criterion;
-
-/** A function of an image: a network, or a network up to a tap. */
-interface Mapping {
-  readonly kind: 'mapping';
-  readonly name: string;
-  readonly def: NetworkDef;
-  readonly until?: string;
-}
-
-/** A loss; `args` once its parameters are bound. */
-interface Criterion extends Found<LossItem> {
-  readonly kind: 'criterion';
-  readonly args?: ReadonlyMap<string, LossValue>;
-}
-
-/** What every loss of a program is lowered against. */
-export interface LossContext {
-  readonly module: Module;
-  readonly source: Source;
-  readonly networks: ReadonlyMap<string, NetworkDef>;
-  /** The shape of `sr` and `hr`. */
-  readonly image: Shape;
-}
-
-/** One player's graph under construction. */
-export interface Objective {
-  readonly context: LossContext;
-  readonly player: Player;
-  readonly lowering: Lowering;
-  readonly sr: Ref;
-  readonly hr: Ref;
-  /** `%usm`, once somebody asked for it. */
-  usm?: Ref;
-  /** The networks it applies, by name and operand: a network is applied to a value once. */
-  readonly applications: Map<string, Application>;
-  /** Every loss with players that was met. */
-  readonly adversarial: Criterion[];
-  /** Losses being evaluated, outermost first. */
-  readonly within: LossItem[];
-  /** Losses and expressions around the one being evaluated. */
-  depth: number;
-}
-
-/** What an expression sees. */
-export interface Scope {
-  readonly module: Module;
-  readonly params: ReadonlyMap<string, LossValue>;
-  readonly sr: Ref;
-  readonly hr: Ref;
-}
-
-/** Expressions inside expressions, through losses: beyond one of the parser's deepest, far from the stack's end. */
-const MAX_DEPTH = 600;
-
-/** The top level of the user's file. */
-export function scopeOf({ context, sr, hr }: Objective): Scope {
-  return { module: context.module, params: new Map(), sr, hr };
-}
-
-export function placeAt(objective: Objective, span: Span): Place {
-  const { hr, lowering } = objective;
-  const { builder } = lowering;
-  const loc = locate(span);
-  return {
-    span,
-    hr,
-    sharpened: () => (objective.usm ??= builder.input('usm', builder.type(hr))),
-    emit(op, inputs, attrs) {
-      return fitting(span, () => builder.emit(op, inputs, attrs, loc));
-    },
-    type: (ref) => builder.type(ref),
-  };
-}
-
-function fitting<T>(span: Span, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    if (!(error instanceof ShapeError)) throw error;
-    return fail(error.message, { span, ...(error.help !== undefined && { help: error.help }) });
-  }
-}
-
 function evaluate(objective: Objective, scope: Scope, expr: Expr): LossValue {
   return deeper(objective, expr.span, () => evaluateParts(objective, scope, expr));
-}
-
-/** Runs `work` one level down; there is an end to how deep, and to how much. */
-function deeper<T>(objective: Objective, span: Span, work: () => T): T {
-  spend(objective.lowering, 1, span);
-  if (objective.depth >= MAX_DEPTH)
-    fail('losses are nested too deeply', { span, label: `${MAX_DEPTH} deep` });
-  objective.depth++;
-  const result = work();
-  objective.depth--;
-  return result;
 }
 
 function evaluateParts(objective: Objective, scope: Scope, expr: Expr): LossValue {

@@ -6,18 +6,16 @@ import { fail, type Span } from '../diagnostics.js';
 import type { Expr } from './ast.js';
 import { loweringInto } from './body.js';
 import { expressionText } from './format-expressions.js';
+import { force, lossNamed, operand } from './loss-expressions.js';
+import { arithmetic, type Operand, printTensor } from './loss-functions.js';
 import {
-  force,
   type LossContext,
-  lossNamed,
   type Objective,
-  operand,
   type Player,
   placeAt,
   type Scope,
   scopeOf,
-} from './loss-expressions.js';
-import { arithmetic, type Operand, printTensor } from './loss-functions.js';
+} from './loss-objective.js';
 import { imageType } from './signature.js';
 
 /**

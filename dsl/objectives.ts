@@ -3,7 +3,7 @@
 import { fail, internal, type Source, type Span } from '../diagnostics.js';
 import { sym } from '../runtime/dims.js';
 import type { Expr } from './ast.js';
-import type { LossContext } from './loss-expressions.js';
+import type { LossContext } from './loss-objective.js';
 import { type Loss, lowerLoss } from './losses.js';
 import type { Module } from './module.js';
 import type { Network, NetworkDef } from './networks.js';
