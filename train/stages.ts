@@ -2,7 +2,7 @@
 // for the checkpoint that must not go on with anything else.
 
 import type { Graph } from '../compiler/graph.js';
-import { planStep } from '../compiler/step-plan.js';
+import { type PlannedStep, planStep } from '../compiler/step-plan.js';
 import type { Target } from '../compiler/target.js';
 import { printGraph } from '../compiler/text.js';
 import { type StepGraph, type StepSpec, trainingStep } from '../compiler/training.js';
@@ -15,23 +15,16 @@ import { hash, type Settings } from './checkpoint.js';
 export type TrainingStage = Stage<Loss>;
 
 /** A stage of a program with its step, for a device. */
-export interface PlannedStage extends ReturnType<typeof planStep> {
+export interface PlannedStage extends PlannedStep {
   readonly program: Program;
   readonly stage: TrainingStage;
   readonly target: Target;
   readonly step: StepGraph;
 }
 
-/** `memory`: bytes to use at most; what does not fit is computed a second time instead of being kept. */
-export function planStage(
-  program: Program,
-  stage: TrainingStage,
-  target: Target,
-  memory?: number,
-): PlannedStage {
+export function planStage(program: Program, stage: TrainingStage, target: Target): PlannedStage {
   const step = trainingStep(stepSpec(program, stage, target.precision));
-  const planned = planStep(step, target, memory === undefined ? {} : { memory });
-  return { program, stage, target, step, ...planned };
+  return { program, stage, target, step, ...planStep(step, target) };
 }
 
 /** What may be changed without touching the file; patches are the program's matter (`LoadOptions`). */

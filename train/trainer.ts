@@ -1,0 +1,173 @@
+// Runs one stage of a recipe on a device: batches prepared one step ahead, one program per step, rates by the schedule,
+// losses read without stalling, metrics, validation and checkpoints at their intervals. What it leaves behind goes to a
+// Recorder, so that it runs in a browser as in Node. Taken up from a checkpoint it gives the same bits.
+
+import type { Inputs } from '../runtime/stepper.js';
+import { Stepper } from '../runtime/stepper.js';
+import type { BatchSource } from './batch.js';
+import { prefetch } from './data/prefetch.js';
+import { initialValues } from './initialize.js';
+import type { StepMetrics } from './metrics.js';
+import type { Recorder } from './record.js';
+import { rateAt } from './schedule.js';
+import { generatorOf, type PlannedStage, recipeOf, trainedNetworks } from './stages.js';
+import type { Tensors, TrainingState } from './state.js';
+import { failDiverged } from './trainer-diverged.js';
+import { StepReports } from './trainer-reports.js';
+import { Validator } from './trainer-validation.js';
+import type { TestImage } from './validation.js';
+
+export interface TrainOptions {
+  /** Where training begins: `initialState`, or what a checkpoint held. */
+  readonly state: TrainingState;
+  /** Values of the networks that the loss applies and does not train: `vgg.conv1_1.weight`. */
+  readonly perception: Tensors;
+  readonly batches: BatchSource;
+  readonly recorder: Recorder;
+  readonly every: Intervals;
+  /** What validation enlarges, afresh each time; without it there is none. */
+  readonly tests?: () => AsyncIterable<TestImage>;
+  /** Bytes of device memory to use at most. */
+  readonly memory?: number;
+  /** Ends the training after a checkpoint. */
+  readonly signal?: AbortSignal;
+  readonly onStep?: (metrics: StepMetrics) => void;
+}
+
+/** In steps. */
+export interface Intervals {
+  readonly log: number;
+  readonly validate: number;
+  readonly checkpoint: number;
+}
+
+/** The loss is scaled by this at first, as in PyTorch's GradScaler. */
+const FIRST_SCALE = 2 ** 16;
+
+/**
+ * The state before the first step. The generator starts from `start` (its own names) where that is given, and from
+ * random values otherwise; a discriminator always from random values.
+ */
+export function initialState(
+  { program, stage, step }: PlannedStage,
+  start: Tensors = new Map(),
+): TrainingState {
+  const prefixes = trainedNetworks(program, stage).map(({ name }) => `${name}.`);
+  const params = step.graph.params.filter(({ ref }) =>
+    prefixes.some((prefix) => ref.startsWith(`@${prefix}`)),
+  );
+  const values = initialValues(params, recipeOf(program).seed);
+  for (const [name, data] of start) values.set(`${generatorOf(program).name}.${name}`, data);
+  return { stage: stage.name, step: 0, values, moment1: new Map(), moment2: new Map() };
+}
+
+/** Trains to the last step of the stage, or until `signal`; gives the state then, which is saved. */
+export async function trainStage(
+  device: GPUDevice,
+  planned: PlannedStage,
+  options: TrainOptions,
+): Promise<TrainingState> {
+  const { stage } = planned;
+  const { every, signal, recorder } = options;
+  const reports = new StepReports(planned, options);
+  const stepper = await openStepper(device, planned, options, reports.take);
+  const validator = new Validator(device, planned, options);
+  const isScaled = planned.plan.precision === 'f16';
+  const batches = prefetch(options.batches, stage.accumulate);
+  let { state } = options;
+  let { step } = state;
+
+  const check = async () => {
+    const { halted } = reports;
+    if (halted !== undefined)
+      await failDiverged(planned, stepper, halted, await inputsOf(planned, batches, halted));
+  };
+  /** Waits for all that is under way, and reads what there is then. */
+  const settle = async () => {
+    await stepper.drain();
+    await check();
+    await reports.written();
+    state = await readState(stepper, { ...state, step }, isScaled);
+  };
+  const save = async () => {
+    await recorder.weights(state, validator.weights(state));
+    await recorder.checkpoint(state);
+    saved = step;
+  };
+  let saved = step;
+
+  try {
+    while (step < stage.steps && !signal?.aborted) {
+      const inputs = await inputsOf(planned, batches, step);
+      await stepper.step({ t: step + 1, rates: ratesAt(planned, step), inputs });
+      step++;
+      await check();
+      const isDue = (interval: number) => step % interval === 0 || step === stage.steps;
+      if (isDue(every.validate) || isDue(every.checkpoint)) await settle();
+      if (isDue(every.validate)) {
+        await validator.run(state).catch((error) => {
+          if (!signal?.aborted) throw error; // an interrupted training is still saved
+        });
+      }
+      if (isDue(every.checkpoint)) await save();
+    }
+    if (saved < step) {
+      await settle();
+      await save();
+    }
+    return state;
+  } finally {
+    await stepper.close();
+  }
+}
+
+async function openStepper(
+  device: GPUDevice,
+  { program, stage, plan }: PlannedStage,
+  { state, perception, memory }: TrainOptions,
+  onLosses: StepReports['take'],
+): Promise<Stepper> {
+  const { optimizer, ema, clip, accumulate } = stage;
+  const stepper = await Stepper.open(device, plan, new Map([...perception, ...state.values]), {
+    adam: Object.fromEntries(trainedNetworks(program, stage).map(({ name }) => [name, optimizer])),
+    ...(ema !== undefined && { average: { network: generatorOf(program).name, decay: ema } }),
+    ...(clip !== undefined && { clip }),
+    ...(plan.precision === 'f16' && { lossScale: state.lossScale ?? { scale: FIRST_SCALE, since: 0 } }),
+    ...(memory !== undefined && { memory }),
+    accumulate,
+    onLosses,
+  });
+  if (state.step > 0) {
+    await stepper.write('moment1', state.moment1);
+    await stepper.write('moment2', state.moment2);
+    if (state.average) await stepper.write('average', state.average);
+  }
+  return stepper;
+}
+
+/** `before` with what has changed since; parameters that stay as they are do not come from the device. */
+async function readState(stepper: Stepper, before: TrainingState, isScaled: boolean): Promise<TrainingState> {
+  const average = await stepper.read('average');
+  return {
+    stage: before.stage,
+    step: before.step,
+    values: new Map([...before.values, ...(await stepper.read('value'))]),
+    moment1: await stepper.read('moment1'),
+    moment2: await stepper.read('moment2'),
+    ...(average.size > 0 && { average }),
+    ...(isScaled && { lossScale: await stepper.readLossScale() }),
+  };
+}
+
+function ratesAt({ program, stage }: PlannedStage, step: number): Record<string, number> {
+  const rate = rateAt(stage.optimizer, stage.schedule, step);
+  return Object.fromEntries(trainedNetworks(program, stage).map(({ name }) => [name, rate]));
+}
+
+/** The batches of a step. */
+function inputsOf({ stage }: PlannedStage, batches: BatchSource, step: number): Promise<Inputs[]> {
+  const first = step * stage.accumulate;
+  return Promise.all(
+    Array.from({ length: stage.accumulate }, async (_, i) => ({ ...(await batches.batch(first + i)) })),
+  );
+}
