@@ -140,14 +140,14 @@ const broadcast: Rule = {
   },
 };
 
-/** t * (c * s) = c * (t * s) for a smaller s: the factor rides along where t is computed. */
+/** t * (c * s) = c * (t * s) for an input or parameter s: no kernel for their product. */
 const factorOfOperand: Rule = {
   name: 'factor-of-operand',
   apply({ op, inputs, loc }, context) {
     const [t, s] = inputs as [Ref, Ref];
     if (op !== 'mul' || rankOf(s, context) >= rankOf(t, context) || !context.usedOnce(s)) return undefined;
     const scale = defOf(s, 'scale', context);
-    if (!scale) return undefined;
+    if (!scale || context.def(scale.inputs[0]!)) return undefined;
     return context.emit('scale', [context.emit('mul', [t, scale.inputs[0]!], {}, loc)], scale.attrs, loc);
   },
 };
