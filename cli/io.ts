@@ -11,6 +11,8 @@ export interface Io {
   readonly stderr: Terminal;
   /** Aborted by Ctrl-C; commands that take long stop then. */
   readonly signal: AbortSignal;
+  /** From now on an interruption waits for the command's end, however long that takes; only a second one does not. */
+  readonly patient?: () => void;
 }
 
 export interface Terminal extends Writable {

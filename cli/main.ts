@@ -6,11 +6,12 @@ import { removeTemporaries } from './files.js';
 import { write } from './io.js';
 import { main } from './program.js';
 
-/** After this the process ends, whatever the command still does. */
+/** After this the process ends, whatever the command still does, unless it asked for patience. */
 const GRACE_MS = 2000;
 
 const interrupt = new AbortController();
 let received: NodeJS.Signals | undefined;
+let patient = false;
 const exitCode = (signal: NodeJS.Signals): number => 128 + constants.signals[signal];
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -18,7 +19,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     if (received) process.exit(exitCode(signal));
     received = signal;
     interrupt.abort();
-    setTimeout(() => process.exit(exitCode(signal)), GRACE_MS).unref();
+    if (!patient) setTimeout(() => process.exit(exitCode(signal)), GRACE_MS).unref();
   });
 }
 process.on('exit', removeTemporaries);
@@ -31,6 +32,14 @@ for (const stream of [process.stdout, process.stderr]) {
 }
 
 const { stdin, stdout, stderr } = process;
-const code = await main(process.argv.slice(2), { stdin, stdout, stderr, signal: interrupt.signal });
+const code = await main(process.argv.slice(2), {
+  stdin,
+  stdout,
+  stderr,
+  signal: interrupt.signal,
+  patient() {
+    patient = true;
+  },
+});
 await write(stdout, '');
 process.exit(received ? exitCode(received) : code);

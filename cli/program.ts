@@ -16,6 +16,7 @@ import { plotCommand } from './commands/plot.js';
 import { prepareCommand } from './commands/prepare.js';
 import { runCommand } from './commands/run.js';
 import { showCommand } from './commands/show.js';
+import { trainCommand } from './commands/train.js';
 import { type Io, write } from './io.js';
 import { packageVersion } from './package.js';
 
@@ -23,6 +24,7 @@ const COMMANDS: readonly ((io: Io) => Command)[] = [
   runCommand,
   compileCommand,
   prepareCommand,
+  trainCommand,
   evalCommand,
   plotCommand,
   checkCommand,

@@ -117,8 +117,17 @@ export class RunFolder implements Recorder {
   }
 
   async weights({ stage, step }: Moment, tensors: ReadonlyMap<string, WeightTensor>): Promise<void> {
-    const bytes = writeSafetensors(tensors, { stage, step: String(step) });
-    await this.#write(`weights/${stage}.safetensors`, bytes);
+    await this.#write(weightsFile(stage), writeSafetensors(tensors, { stage, step: String(step) }));
+  }
+
+  /** Beside the weights of the stages that it mixes; `what` says how. */
+  async blend(name: string, what: string, tensors: ReadonlyMap<string, WeightTensor>): Promise<void> {
+    await this.#write(weightsFile(name), writeSafetensors(tensors, { blend: what }));
+  }
+
+  /** Where the weights of a stage or a blend are. */
+  weightsPath(name: string): string {
+    return join(this.path, weightsFile(name));
   }
 
   async sample({ stage, step }: Moment, image: Image): Promise<void> {
@@ -189,6 +198,10 @@ export class RunFolder implements Recorder {
   #begun(): Session {
     return this.#session ?? internal('a run records before it has begun');
   }
+}
+
+function weightsFile(name: string): string {
+  return `weights/${name}.safetensors`;
 }
 
 /** `runs/x` -> `runs/x/weights/gan.safetensors`; undefined for what is not the folder of a run that has some. */

@@ -39,6 +39,8 @@ export interface Intervals {
   readonly log: number;
   readonly validate: number;
   readonly checkpoint: number;
+  /** A checkpoint comes after this time at the latest. */
+  readonly minutes: number;
 }
 
 /** The loss is scaled by this at first, as in PyTorch's GradScaler. */
@@ -89,12 +91,12 @@ export async function trainStage(
     await reports.written();
     state = await readState(stepper, { ...state, step }, isScaled);
   };
+  let saved = { step, time: performance.now() };
   const save = async () => {
     await recorder.weights(state, validator.weights(state));
     await recorder.checkpoint(state);
-    saved = step;
+    saved = { step, time: performance.now() };
   };
-  let saved = step;
 
   try {
     while (step < stage.steps && !signal?.aborted) {
@@ -103,15 +105,17 @@ export async function trainStage(
       step++;
       await check();
       const isDue = (interval: number) => step % interval === 0 || step === stage.steps;
-      if (isDue(every.validate) || isDue(every.checkpoint)) await settle();
-      if (isDue(every.validate)) {
+      const validate = isDue(every.validate);
+      const checkpoint = isDue(every.checkpoint) || performance.now() - saved.time > 60_000 * every.minutes;
+      if (validate || checkpoint) await settle();
+      if (validate) {
         await validator.run(state).catch((error) => {
           if (!signal?.aborted) throw error; // an interrupted training is still saved
         });
       }
-      if (isDue(every.checkpoint)) await save();
+      if (checkpoint) await save();
     }
-    if (saved < step) {
+    if (saved.step < step) {
       await settle();
       await save();
     }

@@ -11,7 +11,7 @@ import { testImage } from '../../train/validation.js';
 import { describeOnDevice, precisions } from '../on-device.js';
 import { patterns, type Recorded, recorder, TINY, tinyProgram } from './tiny.js';
 
-const EVERY = { log: 1, validate: 100, checkpoint: 100 };
+const EVERY = { log: 1, validate: 100, checkpoint: 100, minutes: 10 };
 
 interface Given extends Partial<TrainOptions> {
   readonly text?: string;
@@ -146,7 +146,7 @@ describeOnDevice('a stage', ({ gpu }) => {
     async function* tests() {
       yield testImage('a.png', image, 2);
     }
-    const { recorded } = await train({ steps: 5, tests, every: { log: 10, validate: 2, checkpoint: 3 } });
+    const { recorded } = await train({ steps: 5, tests, every: { log: 10, validate: 2, checkpoint: 3, minutes: 10 } });
     expect(recorded.lines.map(({ step }) => step)).toEqual([1, 2, 4, 5, 5]);
     expect(recorded.lines[1]).toMatchObject({
       validation: {

@@ -1,0 +1,141 @@
+// What `src train` tells while it works, as events; and the two ways to tell it: a line that updates with what is worth
+// keeping above it, or JSON lines for machines.
+
+import { printBytes } from '../runtime/gpu.js';
+import type { StepMemory } from '../runtime/stepper.js';
+import type { MetricsLine, StepMetrics, ValidationMetrics } from '../train/metrics.js';
+import { printable, printDuration, printItems, printTable } from './human.js';
+import type { Io } from './io.js';
+import { statusLine } from './status-line.js';
+
+export type TrainEvent =
+  | { readonly event: 'note'; readonly text: string }
+  | {
+      readonly event: 'device';
+      readonly device: string;
+      readonly kind: 'hardware' | 'software';
+      readonly summary: string;
+    }
+  | {
+      readonly event: 'stage';
+      readonly stage: string;
+      /** Where it goes on, and where it ends. */
+      readonly step: number;
+      readonly steps: number;
+      /** `psnr`, `weights.pth` or `random values`. */
+      readonly from: string;
+      readonly loss: string;
+      readonly batch: string;
+      readonly images: number;
+      readonly precision: string;
+      readonly dispatches: number;
+      readonly kernels: number;
+      readonly memory: StepMemory;
+    }
+  /** Every step. */
+  | {
+      readonly event: 'progress';
+      readonly metrics: StepMetrics;
+      readonly secondsLeft: number;
+      readonly steps: number;
+    }
+  /** What is recorded. */
+  | { readonly event: 'metrics'; readonly metrics: MetricsLine }
+  | { readonly event: 'checkpoint'; readonly stage: string; readonly step: number }
+  | { readonly event: 'interrupted' }
+  | {
+      readonly event: 'end';
+      readonly stage: string;
+      readonly step: number;
+      readonly steps: number;
+      readonly seconds: number;
+      readonly weights: string;
+    }
+  | { readonly event: 'blend'; readonly blend: string; readonly weights: string };
+
+export type TrainReport = (event: TrainEvent) => void;
+
+export function trainReporter({ stdout, stderr }: Io, json: boolean): TrainReport {
+  if (json) return (event) => void (event.event !== 'progress' && stdout.write(`${JSON.stringify(event)}\n`));
+  const line = statusLine(stderr);
+  return (event) => {
+    if (event.event === 'progress') return line.show(() => describeProgress(event));
+    const text = describe(event);
+    if (text !== undefined) line.keep(text);
+    else if (event.event === 'end') line.end();
+  };
+}
+
+type Event<K extends TrainEvent['event']> = Extract<TrainEvent, { event: K }>;
+
+/** Whole lines; undefined for what is not worth one. */
+function describe(event: Exclude<TrainEvent, Event<'progress'>>): string | undefined {
+  switch (event.event) {
+    case 'note':
+      return printable(event.text);
+    case 'device':
+      return printable(event.summary);
+    case 'stage':
+      return describeStage(event);
+    case 'metrics':
+      return 'validation' in event.metrics ? describeValidation(event.metrics) : undefined;
+    case 'checkpoint':
+      return undefined;
+    case 'interrupted':
+      return 'finishing the step and saving a checkpoint; Ctrl-C again does without';
+    case 'end': {
+      const { stage, step, steps, seconds, weights } = event;
+      const place = `${stage}: ${count(step)} of ${printItems(steps, 'step')}`;
+      return step < steps
+        ? `${place}, stopped; the same command goes on from there`
+        : printable(`${place} in ${printDuration(seconds)} -> ${weights}`);
+    }
+    case 'blend':
+      return printable(`${event.blend} -> ${event.weights}`);
+  }
+}
+
+function describeStage(event: Event<'stage'>): string {
+  const { stage, step, steps, from, loss, batch, images, precision, dispatches, kernels, memory } = event;
+  const { arenas, planned, naive, constants } = memory;
+  return printTable([
+    [
+      'stage',
+      `${stage}: ${step > 0 ? `step ${count(step)} of ` : ''}${printItems(steps, 'step')}, from ${from}`,
+    ],
+    ['loss', loss],
+    ['data', `${batch}, from ${printItems(images, 'image')}`],
+    [
+      'step',
+      `${printItems(dispatches, 'dispatch').replace(/hs$/, 'hes')} of ${printItems(kernels, 'kernel')}, ${precision}`,
+    ],
+    [
+      'memory',
+      `${printBytes(arenas + planned + constants)}: ${printBytes(arenas)} for what is trained, ` +
+        `${printBytes(planned)} for what is computed (naive ${printBytes(naive)}), ${printBytes(constants)} for what is not trained`,
+    ],
+  ]);
+}
+
+function describeProgress({ metrics, secondsLeft, steps }: Event<'progress'>): string {
+  const { stage, step, loss, critic, imagesPerSecond } = metrics;
+  return [
+    `${stage} ${count(step)}/${count(steps)}`,
+    `loss ${number(loss.total)}`,
+    ...(critic ? [`critic ${number(critic.total)}`] : []),
+    `${imagesPerSecond.toPrecision(3)} images/s`,
+    `${printDuration(secondsLeft)} left`,
+  ].join('  ');
+}
+
+function describeValidation({ stage, step, validation }: ValidationMetrics): string {
+  const { psnr, ssim, bicubic } = validation;
+  const gain = psnr - bicubic.psnr;
+  return (
+    `${stage} ${count(step)}: PSNR-Y ${psnr.toFixed(2)} dB (bicubic ${bicubic.psnr.toFixed(2)}, ` +
+    `${gain < 0 ? '' : '+'}${gain.toFixed(2)}), SSIM-Y ${ssim.toFixed(4)} (bicubic ${bicubic.ssim.toFixed(4)})`
+  );
+}
+
+const count = (value: number) => value.toLocaleString('en-US');
+const number = (value: number) => String(Number(value.toPrecision(4)));

@@ -1,0 +1,230 @@
+// One stage trained in the folder of a run: its data, where it starts or goes on, its step on the device, what is told
+// and kept of it.
+
+import { fail } from '../diagnostics.js';
+import type { Program } from '../dsl/index.js';
+import { matchWeights } from '../formats/match.js';
+import { targetFor } from '../index.js';
+import type { NodeDevice } from '../runtime/node.js';
+import type { DType, Parameter } from '../runtime/plan.js';
+import { stepMemory } from '../runtime/stepper.js';
+import { checkSettings, generatorWeights, type Settings } from '../train/checkpoint.js';
+import type { MetricsLine } from '../train/metrics.js';
+import type { Recorder } from '../train/record.js';
+import {
+  generatorOf,
+  type PlannedStage,
+  planStage,
+  recipeOf,
+  settingsOf,
+  type TrainingStage,
+} from '../train/stages.js';
+import type { Tensors, TrainingState } from '../train/state.js';
+import { type Intervals, initialState, trainStage } from '../train/trainer.js';
+import type { TestImage } from '../train/validation.js';
+import { type OpenData, openData } from './data-open.js';
+import { printItems } from './human.js';
+import { packageVersion } from './package.js';
+import { perceptionWeights } from './perception.js';
+import type { RunFolder } from './run-folder.js';
+import type { TrainReport } from './train-report.js';
+import { loadWeights } from './weights.js';
+
+export interface TrainSession {
+  readonly program: Program;
+  readonly folder: RunFolder;
+  /** What the user typed, for the folder's record and for messages. */
+  readonly command: readonly string[];
+  readonly data: string;
+  readonly dataLr?: string;
+  readonly tests?: () => AsyncIterable<TestImage>;
+  /** A file of weights for stages that start from no other. */
+  readonly init?: string;
+  readonly vgg?: string;
+  readonly precision: DType;
+  readonly memory?: number;
+  readonly every: Partial<Intervals>;
+  /** Opened when the first stage begins. */
+  device(): Promise<NodeDevice>;
+  readonly report: TrainReport;
+  readonly signal: AbortSignal;
+  /** Called when steps are taken: from then on an interruption waits for a checkpoint. */
+  onBegin(): void;
+}
+
+/** Trains a stage to its end, or until it is interrupted: then it gives false. */
+export async function trainInFolder(session: TrainSession, stage: TrainingStage): Promise<boolean> {
+  const { program, report, precision, folder } = session;
+  const perception = await perceptionWeights(program, stage.minimize.networks, session.vgg);
+  const data = await openStageData(session, stage);
+  try {
+    for (const text of data.notes) report({ event: 'note', text });
+    const settings = { ...(await settingsOf(program, stage, precision)), images: String(data.images) };
+    const checkpoint = await folder.newest(stage.name);
+    if (checkpoint) checkSettings(folder.path, checkpoint.settings, settings);
+    const origin = checkpoint
+      ? { state: checkpoint.state, from: 'a checkpoint' }
+      : await originOf(session, stage);
+    return await run(session, stage, { data, perception, settings, ...origin });
+  } finally {
+    await data.close();
+  }
+}
+
+function openStageData({ program, data, dataLr }: TrainSession, stage: TrainingStage): Promise<OpenData> {
+  const { seed, augment, degrade } = recipeOf(program);
+  const { name, batch, patch, minimize } = stage;
+  return openData({
+    data,
+    ...(dataLr !== undefined && { dataLr }),
+    seed,
+    stage: name,
+    batch,
+    patch,
+    augment,
+    degrade,
+    usm: minimize.sharpened,
+  });
+}
+
+interface Origin {
+  /** For people. */
+  readonly from: string;
+  /** A state to go on from, or first values of the generator; random values without either. */
+  readonly state?: TrainingState;
+  readonly start?: Tensors;
+}
+
+/** The weights of the stage that this one starts from, else those the user gives. */
+async function originOf(
+  { program, folder, init, command }: TrainSession,
+  stage: TrainingStage,
+): Promise<Origin> {
+  const generator = generatorOf(program);
+  const parameters = generator.graph.params.map(
+    ({ ref, type }): Parameter => ({ name: ref.slice(1), shape: type.shape as number[] }),
+  );
+  const { name, from } = stage;
+  const before = from === undefined ? undefined : await folder.newest(from);
+  if (before) {
+    const weights = generatorWeights(before.state, generator.name, parameters);
+    const start = new Map([...weights].map(([tensor, { data }]) => [tensor, data]));
+    return { from: `${from} after ${printItems(before.state.step, 'step')}`, start };
+  }
+  if (init !== undefined) return { from: init, start: matchWeights(parameters, await loadWeights(init)) };
+  if (from === undefined) return { from: 'random values' };
+  return fail(`stage \`${name}\` starts from \`${from}\`, which was not trained in ${folder.path}`, {
+    help: `train it first: \`src ${withStage(command, from).join(' ')}\`; or start from other weights: --init FILE`,
+  });
+}
+
+/** The command with another `--stage`. */
+function withStage(command: readonly string[], stage: string): string[] {
+  const at = command.findIndex((word) => /^--stage(=|$)/.test(word));
+  if (at < 0) return [...command, '--stage', stage];
+  const rest = command.slice(at + (command[at] === '--stage' ? 2 : 1));
+  return [...command.slice(0, at), '--stage', stage, ...rest];
+}
+
+interface Prepared extends Origin {
+  readonly data: OpenData;
+  readonly perception: Tensors;
+  readonly settings: Settings;
+}
+
+async function run(session: TrainSession, stage: TrainingStage, prepared: Prepared): Promise<boolean> {
+  const { program, folder, command, report, precision, memory, signal, tests } = session;
+  const { data, perception, settings, from, start } = prepared;
+  const { name, steps } = stage;
+  if (prepared.state && prepared.state.step >= steps) {
+    report({ event: 'note', text: `${name}: its ${printItems(steps, 'step')} are done` });
+    return true;
+  }
+  const device = await session.device();
+  const planned = planStage(program, stage, targetFor(device.gpu, precision));
+  const state = prepared.state ?? initialState(planned, start);
+  describeStage(session, stage, { planned, state, from, images: data.images });
+  await folder.begin({
+    source: program.source,
+    command,
+    device: device.description.name,
+    versions: { src: packageVersion(), node: process.version },
+    settings,
+    at: state,
+  });
+  const began = performance.now();
+  const { step } = await trainStage(device.gpu, planned, {
+    state,
+    perception,
+    batches: data,
+    recorder: telling(folder, report),
+    every: intervalsOf(steps, session.every),
+    memory: memory ?? device.memory,
+    signal,
+    ...(tests && { tests }),
+    onStep: (metrics) => {
+      session.onBegin();
+      const left = (steps - metrics.step) * stage.batch * stage.accumulate;
+      report({ event: 'progress', metrics, steps, secondsLeft: left / metrics.imagesPerSecond });
+    },
+  });
+  const seconds = (performance.now() - began) / 1000;
+  report({ event: 'end', stage: name, step, steps, seconds, weights: folder.weightsPath(name) });
+  return step === steps;
+}
+
+function describeStage(
+  { report, precision }: TrainSession,
+  { name, steps, patch, batch, accumulate, minimize, ema }: TrainingStage,
+  {
+    planned,
+    state,
+    from,
+    images,
+  }: { planned: PlannedStage; state: TrainingState; from: string; images: number },
+): void {
+  const { plan, program } = planned;
+  const average = ema === undefined ? {} : { average: { network: generatorOf(program).name } };
+  report({
+    event: 'stage',
+    stage: name,
+    step: state.step,
+    steps,
+    from,
+    loss: minimize.name,
+    batch: `${accumulate > 1 ? `${accumulate} x ` : ''}${batch} patches of ${patch}x${patch}`,
+    images,
+    precision,
+    dispatches: plan.steps.length,
+    kernels: plan.kernels.length,
+    memory: stepMemory(plan, { accumulate, ...average }),
+  });
+}
+
+/** Often enough that little is lost, and seldom enough that it costs nothing. */
+function intervalsOf(steps: number, given: Partial<Intervals>): Intervals {
+  const share = (parts: number, most: number) => Math.min(most, Math.ceil(steps / parts));
+  return {
+    log: share(100, 100),
+    validate: share(20, 5000),
+    checkpoint: share(20, 5000),
+    minutes: 10,
+    ...given,
+  };
+}
+
+/** The folder as a recorder whose records are told too. */
+function telling(folder: RunFolder, report: TrainReport): Recorder {
+  return {
+    metrics: async (metrics: MetricsLine) => {
+      await folder.metrics(metrics);
+      report({ event: 'metrics', metrics });
+    },
+    checkpoint: async (state: TrainingState) => {
+      await folder.checkpoint(state);
+      report({ event: 'checkpoint', stage: state.stage, step: state.step });
+    },
+    weights: (at, tensors) => folder.weights(at, tensors),
+    sample: (at, image) => folder.sample(at, image),
+  };
+}
