@@ -4,14 +4,17 @@
 import { internal } from '../../diagnostics.js';
 import type { DType, Packing } from '../plan.js';
 import { conv2dDirect } from './conv2d_direct.js';
+import type { ConvForm } from './conv2d_frame.js';
 import { conv2dSubgroup } from './conv2d_subgroup.js';
 import type { KernelCall, PointwiseStep, View } from './kernel.js';
 import { roundUp } from './kernel.js';
 
-/** Pixels, and groups of 4 (direct) or of the subgroup size (subgroup) output channels. */
+/** What an invocation (direct) or a subgroup makes: pixels, and groups of 4 output channels. */
 export interface ConvTile {
   readonly width: number;
   readonly height: number;
+  /** In the subgroup variant, 1 by default. */
+  readonly images?: number;
   readonly groups: number;
 }
 
@@ -30,25 +33,30 @@ export interface Conv2dSpec {
   readonly phaseShift: 0 | 1;
   readonly epilogue: readonly PointwiseStep[];
   readonly variant: 'direct' | 'subgroup';
-  /** What one invocation makes; the variant has a default. Results do not depend on it. */
+  /** The variant has a default. Results do not depend on it. */
   readonly tile?: ConvTile;
   readonly subgroupSize?: number;
 }
 
-/** Texts by their spec: a network repeats a dozen convs hundreds of times. */
+/** Texts by their form: a network repeats a dozen convs hundreds of times. */
 const known = new Map<string, KernelCall>();
 
 export function conv2d(spec: Conv2dSpec): KernelCall {
-  const key = JSON.stringify(spec);
-  const call = known.get(key) ?? build(spec);
+  return convolve({ ...spec, transposed: false });
+}
+
+/** A convolution or its gradient with respect to the input. */
+export function convolve(form: ConvForm): KernelCall {
+  const key = JSON.stringify(form);
+  const call = known.get(key) ?? build(form);
   known.set(key, call);
   return call;
 }
 
-function build(spec: Conv2dSpec): KernelCall {
-  if (spec.variant === 'direct') return conv2dDirect(spec);
-  const { subgroupSize = internal('a subgroup conv needs the subgroup size') } = spec;
-  return conv2dSubgroup({ ...spec, subgroupSize });
+function build(form: ConvForm): KernelCall {
+  if (form.variant === 'direct') return conv2dDirect(form);
+  const { subgroupSize = internal('a subgroup conv needs the subgroup size') } = form;
+  return conv2dSubgroup({ ...form, subgroupSize });
 }
 
 /** How the weights of a conv from `inputs` to `phases * outputs` channels must be packed. */

@@ -4,8 +4,8 @@
 
 import { internal } from '../../diagnostics.js';
 import type { DType } from '../plan.js';
+import { convolve } from './conv2d.js';
 import { wgradSubgroup } from './conv2d_wgrad_subgroup.js';
-import { gather } from './gather.js';
 import type { KernelCall, PointwiseStep, View } from './kernel.js';
 import { assemble, elementIndex, groupsOf, load, reads, writes } from './text.js';
 
@@ -32,28 +32,9 @@ export interface DgradSpec extends Geometry {
 }
 
 /** The gradient with respect to the input. A conv with flipped weights does the same where the stride is 1. */
-export function dgrad({ dy, dx, weight, kernel, stride, pad, epilogue = [] }: DgradSpec): KernelCall {
-  const [height, width] = kernel;
-  const [inputGroups, outputGroups] = [groupsOf(dx.channels), groupsOf(dy.channels)];
-  const lane = (k: number): string => load(weight, 4, `w + ${k}u`);
-  return gather(
-    `dgrad${height}x${width}_${dy.channels}_${dx.channels}`,
-    { x: dy, y: dx, epilogue },
-    [
-      'var value = Value();',
-      `for (var ky = 0u; ky < ${height}u; ky++) { for (var kx = 0u; kx < ${width}u; kx++) {`,
-      // The output that has this pixel under tap (ky, kx), times the stride; it wraps to a huge number before the edge.
-      `let top = row + ${pad}u - ky; let left = column + ${pad}u - kx;`,
-      `let y = top / ${stride}u; let x = left / ${stride}u;`,
-      `if (top % ${stride}u != 0u || left % ${stride}u != 0u || y >= u.x_h || x >= u.x_w) { continue; }`,
-      `for (var o = 0u; o < ${outputGroups}u; o++) {`,
-      'let d = x_at(image, y, x, o);',
-      `let w = (((ky * ${width}u + kx) * ${inputGroups}u + group) * ${outputGroups}u + o) * 4u;`,
-      `value += mat4x4<f32>(${[0, 1, 2, 3].map(lane).join(', ')}) * d;`,
-      '} } }',
-    ],
-    { uses: [reads(weight)] },
-  );
+export function dgrad({ dy, dx, epilogue = [], ...spec }: DgradSpec): KernelCall {
+  const phases = { phases: spec.stride ** 2, phaseShift: 0 } as const;
+  return convolve({ ...spec, ...phases, x: dy, y: dx, epilogue, transposed: true });
 }
 
 export interface WgradSpec extends Geometry {

@@ -2,8 +2,18 @@
 // and groups of 4 input channels. Up to 4 taps of a kernel row are unrolled by text, so that an input element is loaded
 // once for them and a weight once for the tile; the caches do what workgroup memory would.
 
-import type { Conv2dSpec, ConvTile } from './conv2d.js';
-import { convName, convUniforms, inputColumns, inputRows, placeTile, tilePixels } from './conv2d_frame.js';
+import type { ConvTile } from './conv2d.js';
+import {
+  type ConvForm,
+  convName,
+  convUniforms,
+  inputAt,
+  inputStep,
+  origin,
+  placePhase,
+  tapLoops,
+  tilePixels,
+} from './conv2d_frame.js';
 import { putFunction } from './epilogue.js';
 import type { KernelCall } from './kernel.js';
 import { assemble, elementIndex, groupsOf, load, range, reads, stepUses, writes } from './text.js';
@@ -12,15 +22,17 @@ import { assemble, elementIndex, groupsOf, load, range, reads, stepUses, writes 
 const DEFAULT_TILE: ConvTile = { width: 4, height: 2, groups: 2 };
 const WORKGROUP = 8;
 
-export function conv2dDirect(spec: Conv2dSpec): KernelCall {
-  const { x, y, weight, kernel, stride, phases, epilogue } = spec;
+export function conv2dDirect(form: ConvForm): KernelCall {
+  const { x, y, weight, kernel, phases, epilogue, transposed } = form;
   const outputGroups = groupsOf(y.channels);
-  const preferred = spec.tile ?? DEFAULT_TILE;
+  const preferred = form.tile ?? DEFAULT_TILE;
   const tile = outputGroups % preferred.groups === 0 ? preferred : { ...preferred, groups: 1 };
   const splits = outputGroups / tile.groups;
-  const unrolled = [4, 3, 2, 1].find((taps) => kernel[1] % taps === 0) as number;
-  const columns = [...new Set(range(tile.width).flatMap((c) => range(unrolled).map((k) => c * stride + k)))];
+  const unrolled = transposed ? 1 : ([4, 3, 2, 1].find((taps) => kernel[1] % taps === 0) as number);
+  const step = inputStep(form);
+  const columns = [...new Set(range(tile.width).flatMap((c) => range(unrolled).map((k) => c * step + k)))];
   const side = Math.sqrt(phases);
+  const loops = tapLoops(form, unrolled);
   const body = [
     ...putFunction(y, epilogue, 4),
     'fn mac(sum: vec4<f32>, x: vec4<f32>, w: mat4x4<f32>) -> vec4<f32> {',
@@ -28,20 +40,30 @@ export function conv2dDirect(spec: Conv2dSpec): KernelCall {
     '}',
     `@compute @workgroup_size(${WORKGROUP}, ${WORKGROUP})`,
     'fn main(@builtin(global_invocation_id) id: vec3<u32>) {',
-    ...placeTile(spec, tile, splits),
+    `let split = id.z % ${splits}u; let phase = id.z / ${splits}u % ${phases}u; let image = id.z / ${splits * phases}u;`,
+    ...placePhase(form),
+    `let column = id.x * ${tile.width}u; let row = id.y * ${tile.height}u;`,
+    // Of this phase, which has one fewer where the stride does not divide the size.
+    `let columns = (u.y_w + ${side - 1}u - phase_x) / ${side}u; let rows = (u.y_h + ${side - 1}u - phase_y) / ${side}u;`,
     'if (column >= columns || row >= rows) { return; }',
+    `let top = ${origin(form, 'row', 'phase_y')}; let left = ${origin(form, 'column', 'phase_x')};`,
     `let group = split * ${tile.groups}u;`,
     ...tilePixels(tile).flatMap(({ r, c }) =>
       range(tile.groups).map((g) => `var sum_${r}_${c}_${g} = Value();`),
     ),
-    'for (var ky = 0; ky < i32(u.kernel_h); ky++) {',
-    ...inputRows(tile, stride),
-    `for (var kx = 0; kx < i32(u.kernel_w); kx += ${unrolled}) {`,
-    ...inputColumns(columns),
-    `let tap = phase * ${kernel[0] * kernel[1]}u + u32(ky * ${kernel[1]} + kx);`,
+    loops.rows,
+    ...range(tile.height).flatMap((r) => [
+      `let row_${r} = u32(${inputAt(form, 'top', 'ky')} + ${r * step}); let in_row_${r} = row_${r} < u.x_h;`,
+      `let start_${r} = (image * u.x_h + row_${r}) * u.x_w;`,
+    ]),
+    loops.columns,
+    ...columns.map(
+      (k) =>
+        `let column_${k} = u32(${inputAt(form, 'left', 'kx')} + ${k}); let in_column_${k} = column_${k} < u.x_w;`,
+    ),
     'for (var i = 0u; i < u.blocks; i++) {',
-    ...loadInputs(spec, tile, columns),
-    ...range(unrolled).flatMap((k) => multiplyTap(spec, tile, k)),
+    ...loadInputs(form, tile, columns),
+    ...range(unrolled).flatMap((k) => multiplyTap(form, tile, k)),
     '} } }',
     ...tilePixels(tile).flatMap(({ r, c }) => [
       `if (row + ${r}u < rows && column + ${c}u < columns) {`,
@@ -53,8 +75,8 @@ export function conv2dDirect(spec: Conv2dSpec): KernelCall {
     '}',
   ];
   return assemble({
-    name: convName(spec, 'direct'),
-    uniforms: convUniforms(spec, groupsOf(x.channels)),
+    name: convName(form, 'direct'),
+    uniforms: convUniforms(form, groupsOf(x.channels)),
     uses: [reads(x), writes(y), reads(weight), ...stepUses(epilogue)],
     width: 4,
     body,
@@ -70,7 +92,7 @@ export function conv2dDirect(spec: Conv2dSpec): KernelCall {
 }
 
 /** Input channels 4i to 4i+3 of the tile's rows at the given columns, 0 outside the image. */
-function loadInputs({ x }: Conv2dSpec, tile: ConvTile, columns: readonly number[]): string[] {
+function loadInputs({ x }: ConvForm, tile: ConvTile, columns: readonly number[]): string[] {
   return range(tile.height).flatMap((r) =>
     columns.flatMap((k) => {
       // An index of 0 outside the image: no load is ever out of bounds, with or without robust access.
@@ -85,16 +107,23 @@ function loadInputs({ x }: Conv2dSpec, tile: ConvTile, columns: readonly number[
 }
 
 /** The products of tap `tap + k` with weights of the tile's channels. */
-function multiplyTap({ x, y, weight, stride }: Conv2dSpec, tile: ConvTile, k: number): string[] {
-  const outputs = groupsOf(y.channels) * 4;
-  return [
-    `let w_${k} = ((tap + ${k}u) * ${groupsOf(x.channels)}u + i) * ${outputs}u + group * 4u;`,
-    ...range(tile.groups).flatMap((g) => [
-      `let m_${k}_${g} = transpose(mat4x4<f32>(${range(4).map((o) => load(weight, 4, `w_${k} + ${4 * g + o}u`))}));`,
-      ...tilePixels(tile).map(({ r, c }) => {
-        const sum = `sum_${r}_${c}_${g}`;
-        return `${sum} = mac(${sum}, x_${r}_${c * stride + k}, m_${k}_${g});`;
-      }),
-    ]),
-  ];
+function multiplyTap(form: ConvForm, tile: ConvTile, k: number): string[] {
+  const step = inputStep(form);
+  return range(tile.groups).flatMap((g) => [
+    `let m_${k}_${g} = ${weightMatrix(form, k, g)};`,
+    ...tilePixels(tile).map(({ r, c }) => {
+      const sum = `sum_${r}_${c}_${g}`;
+      return `${sum} = mac(${sum}, x_${r}_${c * step + k}, m_${k}_${g});`;
+    }),
+  ]);
+}
+
+/** From 4 input channels (columns) to the 4 output channels of group `group + g`. */
+function weightMatrix({ x, y, weight, transposed }: ConvForm, k: number, g: number): string {
+  const [inputGroups, outputGroups] = [groupsOf(x.channels), groupsOf(y.channels)];
+  const first = transposed
+    ? `((tap + ${k}u) * ${outputGroups}u + group + ${g}u) * ${4 * inputGroups}u + i * 4u`
+    : `((tap + ${k}u) * ${inputGroups}u + i) * ${4 * outputGroups}u + (group + ${g}u) * 4u`;
+  const vectors = range(4).map((at) => load(weight, 4, `${first} + ${at}u`));
+  return transposed ? `mat4x4<f32>(${vectors})` : `transpose(mat4x4<f32>(${vectors}))`;
 }

@@ -1,59 +1,79 @@
-// What the variants of the convolution share: the tile of an invocation, where it lies, name and uniforms.
+// What the variants of the convolution share: the form that the convolution and its gradient have in common, where an
+// output pixel and a tap find their input, names and uniforms.
 
 import type { Dim } from '../dims.js';
 import type { Conv2dSpec, ConvTile } from './conv2d.js';
 import { range } from './text.js';
 
-export function convName({ kernel, x, y, phases }: Conv2dSpec, variant: string): string {
-  return `conv${kernel.join('x')}_${x.channels}_${y.channels}${phases > 1 ? `_p${phases}` : ''}_${variant}`;
+/**
+ * A convolution; or `transposed` the gradient of one with respect to its input, from its own weights. Then `x` is the
+ * gradient of the result, `y` that of the input, and the phases are the positions that the stride tells apart: an input
+ * pixel of phase i meets the taps i + pad, i + pad - stride, … only, and consecutive pixels of a phase meet consecutive
+ * outputs.
+ */
+export interface ConvForm extends Conv2dSpec {
+  readonly transposed: boolean;
+}
+
+export function convName({ kernel, x, y, phases, transposed }: ConvForm, variant: string): string {
+  const [op, phased] = transposed ? ['dgrad', ''] : ['conv', phases > 1 ? `_p${phases}` : ''];
+  return `${op}${kernel.join('x')}_${x.channels}_${y.channels}${phased}_${variant}`;
 }
 
 /**
  * Sizes, and the trip counts of the loops over taps and blocks of input channels: as constants they would tempt drivers
  * to unroll a kernel of a thousand multiply-adds ninefold, and then to compile it for many seconds.
  */
-export function convUniforms({ x, y, kernel }: Conv2dSpec, blocks: number): Record<string, Dim> {
+export function convUniforms({ x, y, kernel }: ConvForm, blocks: number): Record<string, Dim> {
   const trips = { kernel_h: kernel[0], kernel_w: kernel[1], blocks };
   return { x_h: x.dims[1], x_w: x.dims[2], y_h: y.dims[1], y_w: y.dims[2], ...trips };
 }
 
-/**
- * Declares what tile `id` makes: its first output `row` and `column` of `rows` and `columns` (of one phase), the
- * `split` of the channels, `phase`, `image`, and the first input position (`top`, `left`), before the image's edge
- * where there is padding.
- */
-export function placeTile(
-  { stride, pad, phases, phaseShift }: Conv2dSpec,
-  tile: ConvTile,
-  splits: number,
-): string[] {
+/** Declares the phase of `phase`. */
+export function placePhase({ phases }: ConvForm): string[] {
   const side = Math.sqrt(phases);
-  const shift = (phase: string): string => (phaseShift ? ` + i32(${phase})` : '');
-  return [
-    `let column = id.x * ${tile.width}u; let row = id.y * ${tile.height}u;`,
-    `let columns = u.y_w / ${side}u; let rows = u.y_h / ${side}u;`,
-    `let split = id.z % ${splits}u; let phase = id.z / ${splits}u % ${phases}u; let image = id.z / ${splits * phases}u;`,
-    `let phase_y = phase / ${side}u; let phase_x = phase % ${side}u;`,
-    `let top = i32(row * ${stride}u) - ${pad}${shift('phase_y')};`,
-    `let left = i32(column * ${stride}u) - ${pad}${shift('phase_x')};`,
-  ];
+  return [`let phase_y = phase / ${side}u; let phase_x = phase % ${side}u;`];
 }
 
-/** Per tile row `r`: the input row for tap `ky`, as `in_row_<r>` and the pixel index `start_<r>` of its first column. */
-export function inputRows(tile: ConvTile, stride: number): string[] {
-  return range(tile.height).flatMap((r) => [
-    `let row_${r} = u32(top + ky + ${r * stride}); let in_row_${r} = row_${r} < u.x_h;`,
-    `let start_${r} = (image * u.x_h + row_${r}) * u.x_w;`,
-  ]);
+/**
+ * The input row of output row `row` of its phase at tap 0, or for a gradient at the first tap that it meets. Before the
+ * image's edge where there is padding.
+ */
+export function origin(
+  { stride, pad, phaseShift, transposed }: ConvForm,
+  row: string,
+  phase: string,
+): string {
+  if (transposed) return `i32(${row} + (${phase} + ${pad}u) / ${stride}u)`;
+  return `i32((${row}) * ${stride}u) - ${pad}${phaseShift ? ` + i32(${phase})` : ''}`;
 }
 
-/** `column_<k>` and `in_column_<k>` for the given distances from the tile's first input column at tap `kx`. */
-export function inputColumns(distances: readonly number[]): string[] {
-  return distances.map(
-    (k) => `let column_${k} = u32(left + kx + ${k}); let in_column_${k} = column_${k} < u.x_w;`,
-  );
+/** The input row that tap `tap` meets, from an origin. */
+export function inputAt({ stride, transposed }: ConvForm, from: string, tap: string): string {
+  return transposed ? `${from} - ${tap} / ${stride}` : `${from} + ${tap}`;
 }
 
-export function tilePixels(tile: ConvTile): { r: number; c: number }[] {
+/** Input rows between the origins of two output rows of a phase. */
+export function inputStep({ stride, transposed }: ConvForm): number {
+  return transposed ? 1 : stride;
+}
+
+/** The loops over the taps, `unrolled` of a kernel row at a time; `tap` is the number of the first of them. */
+export function tapLoops(
+  { kernel, stride, pad, transposed }: ConvForm,
+  unrolled: number,
+): { rows: string; columns: string } {
+  const loop = (tap: string, end: string, phase: string, step: number) => {
+    const [first, by] = transposed ? [`i32((${phase} + ${pad}u) % ${stride}u)`, stride] : ['0', step];
+    return `for (var ${tap} = ${first}; ${tap} < i32(u.${end}); ${tap} += ${by}) {`;
+  };
+  const before = transposed ? '' : `phase * ${kernel[0] * kernel[1]}u + `;
+  return {
+    rows: loop('ky', 'kernel_h', 'phase_y', 1),
+    columns: `${loop('kx', 'kernel_w', 'phase_x', unrolled)} let tap = ${before}u32(ky * ${kernel[1]} + kx);`,
+  };
+}
+
+export function tilePixels(tile: Pick<ConvTile, 'width' | 'height'>): { r: number; c: number }[] {
   return range(tile.height).flatMap((r) => range(tile.width).map((c) => ({ r, c })));
 }

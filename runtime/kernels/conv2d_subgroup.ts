@@ -1,109 +1,191 @@
-// The convolution for software Vulkan, where the lanes of a subgroup are the lanes of a SIMD register: lane = output
-// channel. A block of input channels of a pixel is loaded by as many lanes with one load each and spread by
-// `subgroupBroadcast`, so a load of weights serves a whole tile of pixels. Elements are scalars, because what software
-// drivers make of a vec4 load costs more than four scalar loads. Loads stand in loops, once in the text, because such a
-// driver compiles each into a branch per lane: unrolled, they take seconds to compile (64 loads: 4.0 s, in loops 0.9 s).
+// The convolution for software Vulkan, where the lanes of a subgroup are the lanes of a SIMD register: lane = pixels. A
+// lane loads four channels of each of its pixels; weights are loaded one vector per lane and spread by
+// `subgroupBroadcast`. Loads are of vec4 and unrolled: on lavapipe a vec4 costs some 50 multiply-adds, four scalars
+// twice that, and in a loop, into an array, each costs twice as much again. Tiles are as large as compiling allows.
 
-import { gcd } from '../dims.js';
-import type { Conv2dSpec, ConvTile } from './conv2d.js';
-import { convName, convUniforms, placeTile, tilePixels } from './conv2d_frame.js';
+import {
+  type ConvForm,
+  convName,
+  convUniforms,
+  inputAt,
+  inputStep,
+  origin,
+  placePhase,
+  tapLoops,
+} from './conv2d_frame.js';
+import { arrange } from './conv2d_tiles.js';
 import { putFunction } from './epilogue.js';
 import type { KernelCall } from './kernel.js';
-import { roundUp } from './kernel.js';
-import { assemble, elementIndex, load, range, reads, stepUses, writes } from './text.js';
+import { assemble, elementIndex, groupsOf, load, range, reads, stepUses, writes } from './text.js';
 
-/** Large, because loads cost 20 times a multiply-add. */
-const DEFAULT_TILE: ConvTile = { width: 8, height: 4, groups: 4 };
+export type SubgroupForm = ConvForm & { readonly subgroupSize: number };
 
-export function conv2dSubgroup(spec: Conv2dSpec & { subgroupSize: number }): KernelCall {
-  const { x, y, weight, kernel, phases, epilogue, subgroupSize: lanes } = spec;
-  const [inputs, outputs] = [roundUp(x.channels, 4), roundUp(y.channels, 4)];
-  const preferred = spec.tile ?? DEFAULT_TILE;
-  const tile = { ...preferred, groups: Math.min(preferred.groups, Math.ceil(outputs / lanes)) };
-  const splits = Math.ceil(outputs / (lanes * tile.groups));
-  const block = gcd(lanes, inputs);
+export function conv2dSubgroup(form: SubgroupForm): KernelCall {
+  const { x, y, weight, phases, epilogue, subgroupSize: lanes } = form;
+  const { tile, unrolled } = arrange(form);
+  const { width, height, images, groups } = tile;
+  const splits = Math.ceil(groupsOf(y.channels) / groups);
+  const pixels = Math.ceil((width * height * images) / lanes);
   const side = Math.sqrt(phases);
-  const sums = tilePixels(tile).flatMap(({ r, c }) => range(tile.groups).map((g) => `sum_${r}_${c}_${g}`));
-  const body = [
-    ...putFunction(y, epilogue, 1),
-    `@compute @workgroup_size(${lanes})`,
-    'fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {',
-    ...placeTile(spec, tile, splits),
-    ...range(tile.groups).flatMap((g) => [
-      `let channel_${g} = (split * ${tile.groups}u + ${g}u) * ${lanes}u + lane;`,
-      `let output_${g} = min(channel_${g}, ${outputs - 1}u) * 4u;`,
-    ]),
-    ...sums.map((sum) => `var ${sum} = 0f;`),
-    `var inputs: array<f32, ${tile.width * tile.height}>;`,
-    `var weights: array<f32, ${block * tile.groups}>;`,
-    'for (var ky = 0; ky < i32(u.kernel_h); ky++) { for (var kx = 0; kx < i32(u.kernel_w); kx++) {',
-    `let tap = phase * ${kernel[0] * kernel[1]}u + u32(ky * ${kernel[1]} + kx);`,
-    `for (var i = 0u; i < u.blocks * ${block}u; i += ${block}u) {`,
-    ...loadInputs(spec, tile, block),
-    ...loadWeights(spec, tile.groups),
-    // By rows, so that the sums being updated stay in SIMD registers.
-    ...range(tile.height).flatMap((r) =>
-      range(block).flatMap((i) =>
-        range(tile.width).flatMap((c) => [
-          `{ let x = subgroupBroadcast(inputs[${r * tile.width + c}], ${i}u);`,
-          ...range(tile.groups).map((g) => `sum_${r}_${c}_${g} += x * weights[${i * tile.groups + g}];`),
-          '}',
-        ]),
-      ),
-    ),
-    '} } }',
-    // Stored in a loop too: dynamic indices cost less than the text of an epilogue for each sum.
-    `var sums = array<f32, ${sums.length}>(${sums.join(', ')});`,
-    'for (var k = 0u; k < u.pixels; k++) {',
-    `let r = row + k / ${tile.width}u; let c = column + k % ${tile.width}u;`,
-    'if (r >= rows || c >= columns) { continue; }',
-    `let pixel = (image * u.y_h + r * ${side}u + phase_y) * u.y_w + c * ${side}u + phase_x;`,
-    ...range(tile.groups).map((g) => {
-      const sum = `sums[k * ${tile.groups}u + ${g}u]`;
-      return `if (channel_${g} < ${outputs}u) { put(pixel, channel_${g}, phase, ${sum}); }`;
-    }),
-    '}',
-    '}',
-  ];
+  const sums = range(pixels).flatMap((p) =>
+    range(groups).map((g) => range(4).map((c) => `sum_${p}_${g}_${c}`)),
+  );
+  const sources = sourcesOf(form, width, pixels, unrolled);
+  const loops = tapLoops(form, unrolled);
+  const xIndex = elementIndex(x, 4, 'pixel', 'group');
   return assemble({
-    name: convName(spec, 'subgroup'),
-    uniforms: { ...convUniforms(spec, inputs / block), pixels: tile.width * tile.height, block },
-    uses: [reads(x, 1), writes(y, 1), reads(weight, 1), ...stepUses(epilogue, 1)],
-    width: 1,
+    name: convName(form, 'subgroup'),
+    uniforms: { ...convUniforms(form, groupsOf(x.channels)), y_n: y.dims[0], sums: sums.length },
+    uses: [reads(x), writes(y), reads(weight), ...stepUses(epilogue)],
+    width: 4,
     subgroupSize: lanes,
-    body,
+    body: [
+      ...putFunction(y, epilogue, 4),
+      'fn x_at(pixel: u32, group: u32, inside: bool) -> vec4<f32> {',
+      `return select(vec4<f32>(), ${load(x, 4, `select(0u, ${xIndex}, inside)`)}, inside);`,
+      '}',
+      `@compute @workgroup_size(${lanes})`,
+      'fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {',
+      `let split = id.z % ${splits}u; let phase = id.z / ${splits}u % ${phases}u;`,
+      `let column = id.x * ${width}u; let row = id.y * ${height}u; let image = id.z / ${splits * phases}u * ${images}u;`,
+      ...placePhase(form),
+      ...sources.places.flatMap((p) => [
+        `let at_${p} = lane * ${pixels}u + ${p}u;`,
+        `let top_${p} = ${origin(form, `row + at_${p} / ${width}u % ${height}u`, 'phase_y')};`,
+        `let left_${p} = ${origin(form, `column + at_${p} % ${width}u`, 'phase_x')};`,
+        `let image_${p} = image + at_${p} / ${width * height}u;`,
+      ]),
+      ...weightOffsets(form, groups, unrolled),
+      ...sums.flat().map((sum) => `var ${sum} = 0f;`),
+      loops.rows,
+      ...skip(form, 'row', 'ky', height, 0),
+      loops.columns,
+      ...skip(form, 'column', 'kx', width, unrolled - 1),
+      ...sources.list.flatMap(({ p, step }, s) => [
+        `let y_${s} = u32(${inputAt(form, `top_${p}`, 'ky')}); let x_${s} = u32(${inputAt(form, `left_${p}`, 'kx')} + ${step});`,
+        `let in_${s} = image_${p} < u.y_n && y_${s} < u.x_h && x_${s} < u.x_w;`,
+        `let pixel_${s} = (image_${p} * u.x_h + y_${s}) * u.x_w + x_${s};`,
+      ]),
+      'for (var i = 0u; i < u.blocks; i++) {',
+      ...sources.list.map((_, s) => `let v_${s} = x_at(pixel_${s}, i, in_${s});`),
+      ...products(form, groups, unrolled, (p, t) => sources.of(p, t), pixels),
+      '} } }',
+      // Stored in a loop: dynamic indices cost less than the text of an epilogue for each sum.
+      `var sums = array<vec4<f32>, ${sums.length}>(${sums.map((four) => `vec4<f32>(${four.join(', ')})`).join(', ')});`,
+      'for (var k = 0u; k < u.sums; k++) {',
+      `let at = lane * ${pixels}u + k / ${groups}u; let group = split * ${groups}u + k % ${groups}u;`,
+      `let r = (row + at / ${width}u % ${height}u) * ${side}u + phase_y; let c = (column + at % ${width}u) * ${side}u + phase_x;`,
+      `let n = image + at / ${width * height}u;`,
+      `if (at < ${width * height * images}u && n < u.y_n && r < u.y_h && c < u.y_w && group < ${groupsOf(y.channels)}u) {`,
+      'put((n * u.y_h + r) * u.y_w + c, group, phase, sums[k]);',
+      '}',
+      '}',
+      '}',
+    ],
     workgroups: [
-      [{ dim: y.dims[2], per: side * tile.width }],
-      [{ dim: y.dims[1], per: side * tile.height }],
+      [{ dim: y.dims[2], per: side * width }],
+      [{ dim: y.dims[1], per: side * height }],
       [
-        { dim: y.dims[0], per: 1 },
+        { dim: y.dims[0], per: images },
         { dim: splits * phases, per: 1 },
       ],
     ],
   });
 }
 
-/** Lane l gets input channel i + l of each pixel (lanes beyond the block repeat it), 0 outside the image. */
-function loadInputs({ x, stride }: Conv2dSpec, tile: ConvTile, block: number): string[] {
-  const pixel = '(image * u.x_h + y) * u.x_w + x';
-  const index = elementIndex(x, 1, pixel, `i + lane % ${block}u`);
+/** Goes on with the next tap where this one finds no input for the tile's rows or columns, nor do `more` after it. */
+function skip(
+  form: SubgroupForm,
+  axis: 'row' | 'column',
+  tap: 'ky' | 'kx',
+  extent: number,
+  more: number,
+): string[] {
+  const size = axis === 'row' ? 'u.x_h' : 'u.x_w';
+  const first = inputAt(form, origin(form, axis, axis === 'row' ? 'phase_y' : 'phase_x'), tap);
   return [
-    'for (var k = 0u; k < u.pixels; k++) {',
-    `let y = u32(top + ky) + k / ${tile.width}u * ${stride}u; let x = u32(left + kx) + k % ${tile.width}u * ${stride}u;`,
-    'let inside = y < u.x_h && x < u.x_w;',
-    `inputs[k] = select(0f, ${load(x, 1, `select(0u, ${index}, inside)`)}, inside);`,
-    '}',
+    `let first_${tap} = ${first};`,
+    `if (first_${tap} >= i32(${size}) || first_${tap} + ${(extent - 1) * inputStep(form) + more} < 0) { continue; }`,
   ];
 }
 
-/** Lane l gets, for each input channel of the block, the weights of its output channels. */
-function loadWeights({ x, y, weight }: Conv2dSpec, groups: number): string[] {
-  const [inputGroups, outputs] = [roundUp(x.channels, 4) / 4, roundUp(y.channels, 4)];
-  const row = `(tap * ${inputGroups}u + (i + k) / 4u) * ${4 * outputs}u + k % 4u`;
+/**
+ * The input columns that the pixels of a lane need for the taps of one pass: pixel `p`'s origin and a distance. Where
+ * all pixels of a lane lie in one row, taps share them.
+ */
+function sourcesOf(form: ConvForm, width: number, pixels: number, unrolled: number) {
+  const inRow = width % pixels === 0;
+  const source = (p: number, t: number) => (inRow ? { p: 0, step: p * inputStep(form) + t } : { p, step: t });
+  const key = ({ p, step }: { p: number; step: number }): string => `${p}+${step}`;
+  const all = range(pixels).flatMap((p) => range(unrolled).map((t) => source(p, t)));
+  const list = [...new Map(all.map((one) => [key(one), one])).values()];
+  const index = new Map(list.map((one, s) => [key(one), s]));
+  return {
+    list,
+    places: [...new Set(list.map(({ p }) => p))],
+    of: (p: number, t: number): number => index.get(key(source(p, t))) as number,
+  };
+}
+
+/** Weight vectors of a pass over `unrolled` taps, in the order in which lanes load them. */
+function weightVectors(groups: number, unrolled: number, lanes: number): number {
+  return Math.ceil((4 * groups * unrolled) / lanes);
+}
+
+/**
+ * `weight_<v>`: where in the weights of a tap and group of input channels the lane finds vector v. Of a convolution
+ * there are four per group and tap, one for each output channel, holding input channels; of a gradient four per group,
+ * one for each channel of `x`, holding channels of `y`.
+ */
+function weightOffsets(
+  { x, y, transposed, subgroupSize: lanes }: SubgroupForm,
+  groups: number,
+  unrolled: number,
+): string[] {
+  const [inputs, outputs] = [groupsOf(x.channels) * 4, groupsOf(y.channels) * 4];
+  return range(weightVectors(groups, unrolled, lanes)).flatMap((v) => [
+    `let unit_${v} = min(lane + ${v * lanes}u, ${4 * groups * unrolled - 1}u);`,
+    transposed
+      ? `let weight_${v} = min(split * ${groups}u + unit_${v} / 4u, ${outputs / 4 - 1}u) * ${inputs}u + unit_${v} % 4u;`
+      : `let weight_${v} = unit_${v} / ${4 * groups}u * ${(inputs / 4) * outputs}u + min(split * ${4 * groups}u + unit_${v} % ${4 * groups}u, ${outputs - 1}u);`,
+  ]);
+}
+
+/** Loads the weights of a pass and adds the products of the lane's pixels. */
+function products(
+  { x, y, weight, transposed, subgroupSize: lanes }: SubgroupForm,
+  groups: number,
+  unrolled: number,
+  source: (p: number, t: number) => number,
+  pixels: number,
+): string[] {
+  const [inputGroups, outputGroups] = [groupsOf(x.channels), groupsOf(y.channels)];
+  // Channels that are not padding in every group.
+  const [inputs, outputs] = [Math.min(x.channels, 4), Math.min(y.channels, 4)];
+  const first = transposed
+    ? `tap * ${outputGroups * inputGroups * 4}u + i * 4u`
+    : `(tap * ${inputGroups}u + i) * ${outputGroups * 4}u`;
+  const spread = (t: number, g: number, c: number, k: number): string => {
+    const [unit, component] = transposed ? [4 * g + k, c] : [(t * groups + g) * 4 + c, k];
+    return `subgroupBroadcast(w_${Math.floor(unit / lanes)}[${component}], ${unit % lanes}u)`;
+  };
   return [
-    'for (var k = 0u; k < u.block; k++) {',
-    `let row = ${row};`,
-    ...range(groups).map((g) => `weights[k * ${groups}u + ${g}u] = ${load(weight, 1, `row + output_${g}`)};`),
-    '}',
+    `let first = ${first};`,
+    ...range(weightVectors(groups, unrolled, lanes)).map(
+      (v) => `let w_${v} = ${load(weight, 4, `first + weight_${v}`)};`,
+    ),
+    ...range(unrolled).flatMap((t) =>
+      range(groups).flatMap((g) =>
+        range(outputs).flatMap((c) => [
+          '{',
+          ...range(inputs).map((k) => `let b_${k} = ${spread(t, g, c, k)};`),
+          ...range(pixels).map((p) => {
+            const terms = range(inputs).map((k) => `v_${source(p, t)}[${k}] * b_${k}`);
+            return `sum_${p}_${g}_${c} += ${terms.join(' + ')};`;
+          }),
+          '}',
+        ]),
+      ),
+    ),
   ];
 }

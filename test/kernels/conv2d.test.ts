@@ -185,6 +185,18 @@ describe.skipIf(!device).each(variants)('conv2d $variant', (variant) => {
     await expectKernel(call, slots, y, stepped(epilogue, slots, reference(x, slots[0]!, plain, spec)));
   });
 
+  // Tiles that the sizes choose: of several images, of one lane's pixels in a row that share taps.
+  test.each([
+    { size: [3, 2, 2], channels: [7, 12] },
+    { size: [9, 1, 1], channels: [5, 3], kernel: [1, 1], pad: 0 },
+    { size: [3, 4, 4], channels: [8, 5], kernel: [4, 4], pad: 0 },
+    { size: [2, 1, 1], channels: [6, 20], kernel: [4, 4], pad: 3 },
+    { size: [1, 5, 19], channels: [6, 3], kernel: [9, 9], pad: 4 },
+  ] as const)('$size, $channels, in tiles of its own choice', async (c) => {
+    const { tile: _, ...defaults } = variant;
+    await check(c, variant.variant === 'direct' ? variant : defaults);
+  });
+
   test('a pixel has the same bits wherever it lies in the image', async () => {
     const channels = [36, 16] as const;
     const { tile: _, ...defaults } = variant;

@@ -41,6 +41,7 @@ const CASES: readonly Case[] = [
   { size: [1, 33, 17], channels: [4, 68], kernel: [3, 3], stride: 2, pad: 1, parts: 4 },
   { size: [1, 6, 7], channels: [2, 3], kernel: [2, 5], stride: 3, pad: 2, parts: 7 },
   { size: [3, 4, 5], channels: [8, 4], kernel: [1, 1], stride: 1, pad: 0, parts: 2 },
+  { size: [3, 4, 4], channels: [8, 5], kernel: [4, 4], stride: 1, pad: 0, parts: 1 },
   { size: [2, 6, 5], channels: [37, 3], kernel: [3, 3], stride: 1, pad: 1, parts: 5 },
   ...f16.map((half) => ({
     ...half,
