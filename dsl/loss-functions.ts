@@ -80,7 +80,7 @@ function withNumber(at: Place, op: BinaryExpr['op'], a: Ref, b: number): TensorO
     case '+':
       return node(at, 'offset', [a], { by: b });
     case '-':
-      return node(at, 'offset', [a], { by: -b });
+      return node(at, 'offset', [a], { by: 0 - b }); // -0 would print as 0
     case '*':
       return node(at, 'scale', [a], { by: b });
     case '/':
@@ -165,7 +165,7 @@ function extreme(doc: string, op: 'maximum' | 'minimum', sign: 1 | -1): LossFunc
       if (typeof a === 'number' && typeof b === 'number') return sign * Math.max(sign * a, sign * b);
       if (typeof a === 'number') return this.apply(at, b!, a);
       if (typeof b !== 'number') return node(at, op, largerFirst(at, tensor(at, a), tensor(at, b)));
-      const above = at.emit('scale', [at.emit('offset', [tensor(at, a)], { by: -b })], { by: sign });
+      const above = at.emit('scale', [at.emit('offset', [tensor(at, a)], { by: 0 - b })], { by: sign });
       return node(at, 'offset', [at.emit('scale', [at.emit('relu', [above])], { by: sign })], { by: b });
     },
   };

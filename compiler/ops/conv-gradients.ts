@@ -91,15 +91,25 @@ function weightShape([x, dy]: readonly TensorType[], attrs: Attrs): TensorType {
   return { shape: [image(dy, 'conv2d_wgrad').c, image(x, 'conv2d_wgrad').c, ...kernel] };
 }
 
-function weightGradient(x: Tensor, dy: Tensor, attrs: Attrs, shape: readonly number[]): Tensor {
-  const dw = zeros(shape);
+/** `partOf` says which of the gradients in `shape` a row of `dy` adds to. */
+function weightGradient(
+  x: Tensor,
+  dy: Tensor,
+  attrs: Attrs,
+  shape: readonly number[],
+  partOf: (row: number) => number = () => 0,
+): Tensor {
+  const sums = zeros(shape);
+  const own = zeros(shape.slice(-4));
+  const [, c, h, w] = nchw(dy.shape);
   const [left, right] = [x.data, dy.data];
-  forEachRun(x, dw, dy, attrs, (xi, wi, yi, { count, xStep, yStep }) => {
+  forEachRun(x, own, dy, attrs, (xi, wi, yi, { count, xStep, yStep }) => {
+    const row = Math.floor(yi / (c * h * w)) * h + (Math.floor(yi / w) % h);
     let sum = 0;
     for (let k = 0; k < count; k++) sum += right[yi + k * yStep]! * left[xi + k * xStep]!;
-    dw.data[wi]! += sum;
+    sums.data[partOf(row) * own.data.length + wi]! += sum;
   });
-  return dw;
+  return sums;
 }
 
 /** How many products an element of the gradient sums. */
@@ -119,19 +129,9 @@ const wgradPartsOp: Op = {
   name: 'conv2d_wgrad_parts',
   shape: (inputs, attrs) => ({ shape: [num(attrs, 'parts'), ...weightShape(inputs, attrs).shape] }),
   reference([x, dy], attrs, shape) {
-    const [n, c, h, w] = nchw(dy!.shape);
+    const [n, , h] = nchw(dy!.shape);
     const share = Math.ceil((n * h) / num(attrs, 'parts'));
-    const parts = zeros(shape);
-    const [count, ...own] = shape as [number, ...number[]];
-    for (let part = 0; part < count; part++) {
-      const rows = dy!.data.map((value, i) => {
-        const row = Math.floor(i / (c * h * w)) * h + (Math.floor(i / w) % h);
-        return Math.floor(row / share) === part ? value : 0;
-      });
-      const { data } = weightGradient(x!, { shape: dy!.shape, data: rows }, attrs, own);
-      parts.data.set(data, part * data.length);
-    }
-    return parts;
+    return weightGradient(x!, dy!, attrs, shape, (row) => Math.floor(row / share));
   },
   gradient: 'nodiff',
   macs: ([, dy], attrs) => pixelsOf(dy!) / num(attrs, 'parts'),

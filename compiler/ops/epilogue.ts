@@ -71,7 +71,7 @@ export function applyEpilogue(value: Tensor, inputs: readonly Tensor[], attrs: A
 
 /** A vector with values for every phase of a phased conv, `[P*C]`, as a tensor of the interleaved result's shape. */
 function spreadPhases(vector: Tensor, shape: readonly number[]): Tensor {
-  if (vector.shape.length !== 1 || vector.shape[0] === shape[1]) return vector;
+  if (shape.length !== 4 || vector.shape.length !== 1 || vector.shape[0] === shape[1]) return vector;
   const [, channels, height, width] = nchw(shape);
   const r = Math.sqrt(vector.data.length / channels);
   const data = Float64Array.from({ length: sizeOf(shape) }, (_, i) => {

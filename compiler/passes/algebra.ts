@@ -47,7 +47,7 @@ const literalOperand: Rule = {
       mul: ['scale', value],
       div: ['scale', 1 / value],
       add: ['offset', value],
-      sub: ['offset', -value],
+      sub: ['offset', 0 - value],
     } as const;
     const found = op in row ? row[op as keyof typeof row] : undefined;
     return found && context.emit(found[0], [inputs[0]!], { by: found[1] }, loc);
