@@ -11,6 +11,14 @@ import {
   upsampleBilinear,
   upsampleNearest,
 } from '../../runtime/kernels/gather.js';
+import {
+  avgPoolAdjoint,
+  forwardDifferenceAdjoint,
+  maxPoolAdjoint,
+  padChannels,
+  upsampleBilinearAdjoint,
+  upsampleNearestAdjoint,
+} from '../../runtime/kernels/gather_adjoint.js';
 import type { KernelCall, View } from '../../runtime/kernels/kernel.js';
 import { map } from '../../runtime/kernels/map.js';
 import { copyWindow, WINDOW_SYMBOLS } from '../../runtime/kernels/window.js';
@@ -28,6 +36,8 @@ const SIZES: readonly Size[] = [
 interface Row {
   readonly name: string;
   kernel(x: View, y: View): KernelCall;
+  /** Takes the gradient of the result, of a linear row. */
+  readonly adjoint?: (x: View, y: View) => KernelCall;
   /** Size of the result; undefined where the input is too small. */
   out(size: Size): Size | undefined;
   channels(c: number): number;
@@ -69,6 +79,7 @@ const rows: readonly Row[] = [
   {
     name: 'upsampleNearest 3',
     kernel: (x, y) => upsampleNearest({ x, y, factor: 3 }),
+    adjoint: (x, y) => upsampleNearestAdjoint({ x, y, factor: 3 }),
     out: scaled(3),
     channels: same,
     reference: (x) => (n, r, s, c) => x(n, Math.floor(r / 3), Math.floor(s / 3), c),
@@ -76,6 +87,7 @@ const rows: readonly Row[] = [
   ...[2, 3].map((factor) => ({
     name: `upsampleBilinear ${factor}`,
     kernel: (x: View, y: View) => upsampleBilinear({ x, y, factor }),
+    adjoint: (x: View, y: View) => upsampleBilinearAdjoint({ x, y, factor }),
     out: scaled(factor),
     channels: same,
     reference:
@@ -94,16 +106,24 @@ const rows: readonly Row[] = [
     channels: same,
     reference: (x) => (n, r, s, c) => Math.max(...window(x, 2, 2, n, r, s, c)),
   },
-  {
-    name: 'avgPool 3 stride 1',
-    kernel: (x, y) => avgPool({ x, y, size: 3, stride: 1 }),
-    out: pooled(3, 1),
+  ...[
+    [3, 1],
+    [2, 3],
+  ].map(([size, stride]: number[]) => ({
+    name: `avgPool ${size} stride ${stride}`,
+    kernel: (x: View, y: View) => avgPool({ x, y, size: size!, stride: stride! }),
+    adjoint: (x: View, y: View) => avgPoolAdjoint({ x, y, size: size!, stride: stride! }),
+    out: pooled(size!, stride!),
     channels: same,
-    reference: (x) => (n, r, s, c) => window(x, 3, 1, n, r, s, c).reduce((a, b) => a + b) / 9,
-  },
+    reference:
+      (x: Field): Field =>
+      (n, r, s, c) =>
+        window(x, size!, stride!, n, r, s, c).reduce((a, b) => a + b) / size! ** 2,
+  })),
   {
     name: 'forwardDifference h',
     kernel: (x, y) => forwardDifference({ x, y, axis: 'h' }),
+    adjoint: (x, y) => forwardDifferenceAdjoint({ x, y, axis: 'h' }),
     out: ([n, h, w]) => (h > 1 ? [n, h - 1, w] : undefined),
     channels: same,
     reference: (x) => (n, r, s, c) => x(n, r + 1, s, c) - x(n, r, s, c),
@@ -111,6 +131,7 @@ const rows: readonly Row[] = [
   {
     name: 'forwardDifference w',
     kernel: (x, y) => forwardDifference({ x, y, axis: 'w' }),
+    adjoint: (x, y) => forwardDifferenceAdjoint({ x, y, axis: 'w' }),
     out: ([n, h, w]) => (w > 1 ? [n, h, w - 1] : undefined),
     channels: same,
     reference: (x) => (n, r, s, c) => x(n, r, s + 1, c) - x(n, r, s, c),
@@ -137,11 +158,81 @@ async function check(row: Row, size: Size, channels: number, dtype: View['dtype'
   await expectKernel(row.kernel(x, y), slots, y, row.reference(field(x, slots[0]!), out, channels));
 }
 
+/** The adjoint of a linear row: what each input pixel gives to each output, found by trying. */
+function adjointOf(row: Row, size: Size, out: Size, dy: Field): Field {
+  const [, h, w] = size;
+  return (n, r, s, c) => {
+    const one: Field = (_n, y, x) => (y === r && x === s && y < h && x < w ? 1 : 0);
+    const weight = row.reference(one, out, 1);
+    let sum = 0;
+    for (let y = 0; y < out[1]; y++)
+      for (let x = 0; x < out[2]; x++) sum += weight(0, y, x, 0) * dy(n, y, x, c);
+    return sum;
+  };
+}
+
 describe.skipIf(!device)('gather', () => {
   test.each(rows)('$name', async (row) => {
     for (const size of SIZES) await check(row, size, 5);
     for (const channels of [1, 3, 32, 33]) await check(row, [2, 6, 6], channels);
     for (const dtype of dtypes) await check(row, [2, 6, 6], 5, dtype);
+  });
+
+  test.each(rows.filter(({ adjoint }) => adjoint))('$name, its adjoint', async (row) => {
+    const cases = SIZES.map((size) => ({ size, channels: 5, dtype: 'f32' as View['dtype'] }));
+    for (const dtype of dtypes) cases.push({ size: [2, 6, 7], channels: 3, dtype });
+    for (const { size, channels, dtype } of cases) {
+      const out = row.out(size);
+      if (!out) continue;
+      const dy = view(0, out, channels, { dtype, offset: 4 });
+      const dx = view(1, size, channels, { dtype, offset: 8 });
+      const slots = [slab(dy, 1), slab(dx, 2)];
+      await expectKernel(row.adjoint!(dy, dx), slots, dx, adjointOf(row, size, out, field(dy, slots[0]!)));
+    }
+  });
+
+  test.each([
+    [3, 2],
+    [2, 3],
+  ])('maxPool %i stride %i, its adjoint, with equal values', async (size, stride) => {
+    for (const dtype of dtypes) {
+      const x = view(0, [2, 7, 6], 5, { dtype, offset: 4 });
+      const out = pooled(size, stride)(x.dims)!;
+      const dy = view(1, out, 5, { dtype });
+      const dx = view(2, x.dims, 5, { dtype, offset: 8 });
+      const slots = [slab(x, 1), slab(dy, 2), slab(dx, 3)];
+      slots[0]!.data.set(slots[0]!.data.map((v) => Math.round(v * 2))); // few values: many equal ones
+      const [from, d] = [field(x, slots[0]!), field(dy, slots[1]!)];
+      await expectKernel(maxPoolAdjoint({ x, dy, y: dx, size, stride }), slots, dx, (n, r, s, c) => {
+        let sum = 0;
+        for (let i = 0; i < out[1]; i++) {
+          for (let j = 0; j < out[2]; j++) {
+            const values = window(from, size, stride, n, i, j, c);
+            const winner = values.indexOf(Math.max(...values));
+            const [y, z] = [i * stride + Math.floor(winner / size), j * stride + (winner % size)];
+            if (y === r && z === s) sum += d(n, i, j, c);
+          }
+        }
+        return sum;
+      });
+    }
+  });
+
+  test.each([
+    [0, 3],
+    [4, 0],
+    [1, 2],
+    [5, 4],
+  ])('padChannels, %i before and %i after', async (before, after) => {
+    for (const dtype of dtypes) {
+      const x = view(0, [2, 3, 5], 5, { dtype, offset: 4 });
+      const y = view(1, [2, 3, 5], before + 5 + after, { dtype, offset: 8 });
+      const slots = [slab(x, 1), slab(y, 2)];
+      const from = field(x, slots[0]!);
+      await expectKernel(padChannels({ x, y, before }), slots, y, (n, r, s, c) =>
+        c >= before && c < before + 5 ? from(n, r, s, c - before) : 0,
+      );
+    }
   });
 
   test.each([
@@ -189,6 +280,25 @@ describe.skipIf(!device)('gather', () => {
     const slots = [slab(x, 1), slab(y, 2), slab(other, 3)];
     const steps = [{ op: 'offset', attr: 0.5 }, { op: 'mul', operand: { tensor: other } }, { op: 'exp' }];
     await expectKernel(map({ x, y, steps }), slots, y, stepped(steps, slots, field(x, slots[0]!)));
+  });
+
+  // A learned vector and a factor are f32 whatever the activations; weights are images of 4 channels.
+  test.each(dtypes)('map by a scalar and f32 vectors (%s)', async (dtype) => {
+    const steps = [
+      { op: 'mul', operand: { scalar: { slot: 2, dtype: 'f32' } } },
+      { op: 'add', operand: { vector: { slot: 3, dtype: 'f32' } } },
+    ] as const;
+    for (const [size, channels] of [
+      [[2, 3, 5], 6],
+      [[9, 2, 8], 4],
+      [[1, 1, 1], 37],
+    ] as const) {
+      const x = view(0, size, channels, { dtype });
+      const y = view(1, size, channels, { dtype });
+      const operands = [view(2, [1, 1, 1], 1), view(3, [1, 1, 1], channels)].map((v, k) => slab(v, 3 + k));
+      const slots = [slab(x, 1), slab(y, 2), ...operands];
+      await expectKernel(map({ x, y, steps }), slots, y, stepped(steps, slots, field(x, slots[0]!)));
+    }
   });
 
   test('copyWindow', async () => {
