@@ -65,6 +65,28 @@ describe.skipIf(!device)('reduce', () => {
     await expectKernel(expand({ x, y, keep, divisor: count }), slots, y, (...at) => spread(...at) / count);
   });
 
+  test.each([
+    [16, 96, 96],
+    [1, 2, 60_000],
+  ])('the mean of %i x %i x %i values is that of f64', async (n, h, w) => {
+    for (const dtype of dtypes) {
+      const x = view(0, [n, h, w], 1, { dtype });
+      const sums = view(1, [n, h, 1], 1);
+      const mean = view(1, [1, 1, 1], 1);
+      // Of one sign, so that sums grow; f16 rounds the input, not the sum.
+      const slots = [slab(x, 1), slab(sums, 2)];
+      slots[0]!.data.set(slots[0]!.data.map((v) => Math.abs(v)));
+      const rows = (await launch(sumColumns({ x, y: sums }), slots, {}))[1]!;
+      const call = sumRows({ x: { ...sums, slot: 0 }, y: mean, keep: 'none', divisor: n * h * w });
+      const [, [result]] = (await launch(call, [{ dtype: 'f32', data: rows }, slab(mean, 3)], {})) as [
+        Float32Array,
+        Float32Array,
+      ];
+      const exact = slots[0]!.data.reduce((a, b) => a + b, 0) / (n * h * w);
+      expect(Math.abs(result! / exact - 1)).toBeLessThan(1e-6);
+    }
+  });
+
   test('the same data gives the same bits', async () => {
     const x = view(0, [2, 67, 1], 32);
     const y = view(1, [1, 1, 1], 1);
