@@ -112,7 +112,8 @@ function describeStage(event: Event<'stage'>): string {
     [
       'memory',
       `${printBytes(arenas + planned + constants)}: ${printBytes(arenas)} for what is trained, ` +
-        `${printBytes(planned)} for what is computed (naive ${printBytes(naive)}), ${printBytes(constants)} for what is not trained`,
+        `${printBytes(planned)} for what is computed (naive ${printBytes(naive)})` +
+        (constants > 0 ? `, ${printBytes(constants)} for what is not trained` : ''),
     ],
   ]);
 }

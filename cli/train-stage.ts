@@ -114,16 +114,18 @@ async function originOf(
   if (init !== undefined) return { from: init, start: matchWeights(parameters, await loadWeights(init)) };
   if (from === undefined) return { from: 'random values' };
   return fail(`stage \`${name}\` starts from \`${from}\`, which was not trained in ${folder.path}`, {
-    help: `train it first: \`src ${withStage(command, from).join(' ')}\`; or start from other weights: --init FILE`,
+    help: `train it first: \`src ${withStage(command, from)}\`; or start from other weights: --init FILE`,
   });
 }
 
-/** The command with another `--stage`. */
-function withStage(command: readonly string[], stage: string): string[] {
+/** The command with another `--stage`, as a shell takes it. */
+function withStage(command: readonly string[], stage: string): string {
   const at = command.findIndex((word) => /^--stage(=|$)/.test(word));
-  if (at < 0) return [...command, '--stage', stage];
-  const rest = command.slice(at + (command[at] === '--stage' ? 2 : 1));
-  return [...command.slice(0, at), '--stage', stage, ...rest];
+  const others = at < 0 ? command : command.toSpliced(at, command[at] === '--stage' ? 2 : 1);
+  const quoted = others.map((word) =>
+    /^[\w./:=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`,
+  );
+  return [...quoted, '--stage', stage].join(' ');
 }
 
 interface Prepared extends Origin {
@@ -137,7 +139,10 @@ async function run(session: TrainSession, stage: TrainingStage, prepared: Prepar
   const { data, perception, settings, from, start } = prepared;
   const { name, steps } = stage;
   if (prepared.state && prepared.state.step >= steps) {
-    report({ event: 'note', text: `${name}: its ${printItems(steps, 'step')} are done` });
+    report({
+      event: 'note',
+      text: `${name}: its ${printItems(steps, 'step')} are done; --steps says how many there are`,
+    });
     return true;
   }
   const device = await session.device();
@@ -191,7 +196,7 @@ function describeStage(
     step: state.step,
     steps,
     from,
-    loss: minimize.name,
+    loss: minimize.terms.generator.join(' + ') || minimize.name,
     batch: `${accumulate > 1 ? `${accumulate} x ` : ''}${batch} patches of ${patch}x${patch}`,
     images,
     precision,

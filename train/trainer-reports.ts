@@ -13,10 +13,14 @@ const WINDOW_MS = 10_000;
 export class StepReports {
   /** The number of the step (from 0) that came to no numbers; from it on nothing was updated. */
   halted: number | undefined;
+  /** Whether a line could not be recorded; `written` says why. */
+  failed = false;
   readonly #planned: PlannedStage;
   readonly #options: TrainOptions;
+  #began = performance.now();
   /** When the last steps were done. */
-  readonly #times: number[] = [performance.now()];
+  #times: number[] = [];
+  #stepsPerSecond: number | undefined;
   #written: Promise<void> = Promise.resolve();
 
   constructor(planned: PlannedStage, options: TrainOptions) {
@@ -45,12 +49,14 @@ export class StepReports {
       loss: generator!,
       ...(discriminator && { critic: discriminator }),
       norm,
-      imagesPerSecond: this.#speed() * stage.batch * stage.accumulate,
+      imagesPerSecond: this.#measureSpeed() * stage.batch * stage.accumulate,
     };
     onStep?.(metrics);
     if (t === 1 || t % every.log === 0 || t === stage.steps) {
       this.#written = this.#written.then(() => recorder.metrics(metrics));
-      this.#written.catch(() => {}); // `written` tells it
+      this.#written.catch(() => {
+        this.failed = true;
+      });
     }
   };
 
@@ -59,13 +65,21 @@ export class StepReports {
     return this.#written;
   }
 
-  /** Steps per second. */
-  #speed(): number {
+  /** Steps are about to be taken: what came before is no part of their time. */
+  begin(): void {
+    this.#began = performance.now();
+    this.#times = [];
+  }
+
+  #measureSpeed(): number {
     const now = performance.now();
     const times = this.#times;
-    while (times.length > 1 && now - times[0]! > WINDOW_MS) times.shift();
     times.push(now);
-    return (1000 * (times.length - 1)) / (now - times[0]!);
+    while (times.length > 2 && now - times[0]! > WINDOW_MS) times.shift();
+    if (times.length > 1) this.#stepsPerSecond = (1000 * (times.length - 1)) / (now - times[0]!);
+    // Drivers compile kernels when they are first used: what the first step took says little.
+    this.#stepsPerSecond ??= 1000 / (now - this.#began);
+    return this.#stepsPerSecond;
   }
 }
 

@@ -80,7 +80,8 @@ export async function trainStage(
   let { step } = state;
 
   const check = async () => {
-    const { halted } = reports;
+    const { halted, failed } = reports;
+    if (failed) await reports.written();
     if (halted !== undefined)
       await failDiverged(planned, stepper, halted, await inputsOf(planned, batches, halted));
   };
@@ -99,13 +100,14 @@ export async function trainStage(
   };
 
   try {
+    reports.begin();
     while (step < stage.steps && !signal?.aborted) {
       const inputs = await inputsOf(planned, batches, step);
       await stepper.step({ t: step + 1, rates: ratesAt(planned, step), inputs });
       step++;
       await check();
       const isDue = (interval: number) => step % interval === 0 || step === stage.steps;
-      const validate = isDue(every.validate);
+      const validate = options.tests !== undefined && isDue(every.validate);
       const checkpoint = isDue(every.checkpoint) || performance.now() - saved.time > 60_000 * every.minutes;
       if (validate || checkpoint) await settle();
       if (validate) {
@@ -114,6 +116,7 @@ export async function trainStage(
         });
       }
       if (checkpoint) await save();
+      if (validate || checkpoint) reports.begin();
     }
     if (saved.step < step) {
       await settle();
