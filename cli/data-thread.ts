@@ -33,6 +33,8 @@ export class DataThread {
   readonly #worker = new Worker(new URL('./data-worker.js', import.meta.url));
   readonly #waiting = new Map<number, Waiting>();
   #calls = 0;
+  /** Why nothing will be answered any more. */
+  #end: unknown;
 
   constructor() {
     this.#worker.on('message', (reply: Reply) => {
@@ -41,11 +43,12 @@ export class DataThread {
       if ('result' in reply) waiting?.resolve(reply.result);
       else waiting?.reject('error' in reply ? reply.error : new UserError(reply.diagnostics));
     });
-    this.#worker.on('error', (error) => this.#rejectAll(error));
+    this.#worker.on('error', (error) => this.#endWith(error));
   }
 
   /** Calls are answered one after another. */
   ask<K extends keyof Calls>(call: K, ...args: Parameters<Calls[K]>): Promise<Awaited<ReturnType<Calls[K]>>> {
+    if (this.#end) return Promise.reject(this.#end);
     const id = this.#calls++;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
@@ -55,11 +58,12 @@ export class DataThread {
 
   /** Whatever is under way is given up. */
   async close(): Promise<void> {
+    this.#endWith(new Error('the data thread was closed'));
     await this.#worker.terminate();
-    this.#rejectAll(new Error('the data thread was closed'));
   }
 
-  #rejectAll(error: unknown): void {
+  #endWith(error: unknown): void {
+    this.#end = error;
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
   }
