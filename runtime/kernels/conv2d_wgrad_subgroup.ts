@@ -65,13 +65,14 @@ export function wgradSubgroup(spec: WgradSpec & { subgroupSize: number }): Kerne
         `let ky_${w} = tap_${w} / ${kernel[1]}u; let kx_${w} = tap_${w} % ${kernel[1]}u;`,
       ]),
       ...sums.flat(3).flatMap((sum) => (sum === ZERO ? [] : [`var ${sum} = 0f;`])),
-      `let rows = u.plain_n * u.plain_h; let share = (rows + ${parts - 1}u) / ${parts}u;`,
-      'for (var row = id.y * share; row < min((id.y + 1u) * share, rows); row++) {',
+      ...rowsOfPart(swapped, parts, pad, kernel[0]),
+      'for (var row = first; row < end; row++) {',
       'let y = row % u.plain_h; let image = row / u.plain_h;',
       ...range(windows).flatMap((w) => [
         // Positions before the image wrap to huge numbers.
-        `let y_${w} = ${position('y', `ky_${w}`)}; let in_${w} = y_${w} < u.window_h;`,
-        `let start_${w} = (image * u.window_h + y_${w}) * u.window_w;`,
+        `let y_${w} = ${position('y', `ky_${w}`)}; let row_${w} = image * u.window_h + y_${w};`,
+        `let in_${w} = y_${w} < u.window_h${swapped ? ` && row_${w} >= begin && row_${w} < stop` : ''};`,
+        `let start_${w} = row_${w} * u.window_w;`,
       ]),
       `for (var x = 0u; x < u.plain_w; x += ${RUN}u) {`,
       ...range(RUN).flatMap((q) => [
@@ -98,6 +99,26 @@ export function wgradSubgroup(spec: WgradSpec & { subgroupSize: number }): Kerne
     ],
     workgroups: [[{ dim: plainSplits * windowSplits, per: 1 }], [{ dim: parts, per: 1 }], []],
   });
+}
+
+/**
+ * Declares the rows of `plain`, from `first` to before `end`, that the part's rows of dy meet: those themselves, or with
+ * the factors swapped the rows of x that the rows of dy from `begin` to before `stop` saw.
+ */
+function rowsOfPart(swapped: boolean, parts: number, pad: number, height: number): string[] {
+  const [begin, stop] = swapped ? ['begin', 'stop'] : ['first', 'end'];
+  const h = `u.${swapped ? 'window' : 'plain'}_h`;
+  return [
+    `let rows = u.plain_n * ${h}; let share = (rows + ${parts - 1}u) / ${parts}u;`,
+    `let ${begin} = min(id.y * share, rows); let ${stop} = min(${begin} + share, rows);`,
+    ...(swapped
+      ? [
+          `let first = begin / ${h} * u.plain_h + max(begin % ${h}, ${pad}u) - ${pad}u;`,
+          `let last = stop - 1u; let below = last % ${h} + ${height}u;`,
+          `let end = select(0u, last / ${h} * u.plain_h + min(max(below, ${pad}u) - ${pad}u, u.plain_h), begin < stop);`,
+        ]
+      : []),
+  ];
 }
 
 const ZERO = '0f';

@@ -7,15 +7,20 @@ import type { KernelCall, PointwiseStep, View } from './kernel.js';
 import { assemble, elementIndex, groupsOf, literal, load, reads, store, writes } from './text.js';
 
 const LANES = 64;
+const RUN = 64;
 
 /** `channel` leaves a value per channel, `none` a scalar. */
 export type Keep = 'channel' | 'none';
 
-/** Sums the columns of `x`; `y` is one column wide. */
+/** Sums the columns of `x`, in runs, because a long sum in f32 loses what it adds; `y` is one column wide. */
 export function sumColumns({ x, y }: { x: View; y: View }): KernelCall {
   return gather(`sum_columns_${x.channels}`, { x, y }, [
     'var value = Value();',
-    'for (var i = 0u; i < u.x_w; i++) { value += x_at(image, row, i, group); }',
+    `for (var first = 0u; first < u.x_w; first += ${RUN}u) {`,
+    'var run = Value();',
+    `for (var i = first; i < min(first + ${RUN}u, u.x_w); i++) { run += x_at(image, row, i, group); }`,
+    'value += run;',
+    '}',
   ]);
 }
 
