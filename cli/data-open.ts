@@ -2,10 +2,12 @@
 // that neither the device nor Ctrl-C waits for them.
 
 import { availableParallelism, totalmem } from 'node:os';
+import { printBytes } from '../runtime/gpu.js';
 import type { BatchSource } from '../train/batch.js';
 import type { BatchOptions } from '../train/data/batches.js';
 import { largeEnough } from '../train/data/images.js';
 import { prefetch } from '../train/data/prefetch.js';
+import type { Size } from '../train/data/rgb.js';
 import { listData } from './data-files.js';
 import { DataThread } from './data-thread.js';
 
@@ -24,7 +26,7 @@ export interface OpenData extends BatchSource {
   close(): Promise<void>;
 }
 
-/** At most this much memory holds pictures between batches: several thousand photos. */
+/** At most this much memory holds pictures between batches, and at most a quarter of the machine's. */
 const MAX_CACHE_BYTES = 2 ** 32;
 
 /** Batches under way or ready, per thread, beside the one in use. */
@@ -35,7 +37,8 @@ export async function openData({ data, dataLr, ...options }: DataOptions): Promi
   const { images, note } = largeEnough(listed.files, options.patch);
   const degraded = options.degrade.kind === 'realesrgan' && dataLr === undefined;
   const count = degraded ? Math.max(1, availableParallelism() - 1) : 1;
-  const cacheBytes = Math.min(MAX_CACHE_BYTES, totalmem() / 4) / count;
+  const memory = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
+  const cacheBytes = Math.min(MAX_CACHE_BYTES, memory / 4) / count;
   const threads = Array.from({ length: count }, () => new DataThread());
   const close = async () => {
     await Promise.all(threads.map((thread) => thread.close()));
@@ -50,7 +53,17 @@ export async function openData({ data, dataLr, ...options }: DataOptions): Promi
   return {
     ...prefetch(source, AHEAD * count),
     images: images.length,
-    notes: [...listed.notes, ...(note === undefined ? [] : [note])],
+    notes: [...listed.notes, note, noteOnMemory(images, cacheBytes)].filter((text) => text !== undefined),
     close,
   };
+}
+
+function noteOnMemory(images: readonly Size[], cacheBytes: number): string | undefined {
+  // Originals alone: reduced versions are small beside them.
+  const bytes = images.reduce((sum, { width, height }) => sum + 3 * width * height, 0);
+  if (bytes <= cacheBytes) return undefined;
+  return (
+    `the pictures take ${printBytes(bytes)} of memory, ${printBytes(cacheBytes)} are there for them: they are loaded ` +
+    'again and again, quicker when `src prepare --subimages 480` has cut them up'
+  );
 }

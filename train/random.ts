@@ -38,7 +38,8 @@ export function randomFor(seed: number, ...key: readonly KeyPart[]): Random {
   const word = () => {
     if (used === 4) {
       philox(block, counter, seedWords);
-      if (++counter[0]! === 0) counter[1]!++;
+      counter[0]!++;
+      if (counter[0] === 0) counter[1]!++;
       used = 0;
     }
     return block[used++]!;

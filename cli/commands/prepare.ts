@@ -138,6 +138,9 @@ async function listJobs(input: string, output: string, settings: PrepareSettings
   // Results inside the input folder are no inputs.
   const results = resolve(output) + sep;
   const paths = (await listImages(input)).filter((path) => !resolve(path).startsWith(results));
+  if (paths.length === 0) {
+    fail(`${output}: the originals are all in the output folder`, { help: 'choose another --output' });
+  }
   const stems = new Map<string, string>();
   const jobs: PrepareJob[] = [];
   const small: string[] = [];

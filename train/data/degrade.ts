@@ -11,14 +11,10 @@ import { filter2d } from './filter.js';
 import { interpolate, MODES } from './interpolate.js';
 import { jpeg } from './jpeg.js';
 import { addGaussian, addPoisson } from './noise.js';
+import type { Size } from './rgb.js';
 import { sharpen } from './usm.js';
 
 export type SecondOrder = Extract<Degradation, { kind: 'realesrgan' }>;
-
-interface Size {
-  readonly width: number;
-  readonly height: number;
-}
 
 /** The input for an 8-bit RGB original whose sides are multiples of the factor; rounded to 8 bits. */
 export function degrade(original: Image, degradation: SecondOrder, random: Random): Image {

@@ -3,14 +3,10 @@
 
 import type { Planes } from '../../formats/image.js';
 import { resample, type Taps } from '../../formats/resize.js';
+import type { Size } from './rgb.js';
 
 export const MODES = ['area', 'bilinear', 'bicubic'] as const;
 export type Mode = (typeof MODES)[number];
-
-interface Size {
-  readonly width: number;
-  readonly height: number;
-}
 
 /** `step` is the distance of neighbouring output pixels in the input; by default, the ratio of the sizes. */
 export function interpolate(planes: Planes, { width, height }: Size, mode: Mode, step?: number): Planes {
