@@ -1,17 +1,20 @@
 // `src check`: does this machine's device compute what the file says? Every kernel against the CPU reference, fused
-// against unfused, tiles against the whole image.
+// against unfused, tiles against the whole image; or the gradients of its trainings.
 
 import { Command } from 'commander';
 import { type Finding, selfCheck } from '../../compiler/selfcheck.js';
-import { fail } from '../../diagnostics.js';
-import { compile, targetFor } from '../../index.js';
+import type { Target } from '../../compiler/target.js';
+import { fail, type Source } from '../../diagnostics.js';
+import { compile, load, targetFor } from '../../index.js';
 import { openDevice } from '../../runtime/node.js';
+import { checkGradients, withSmallPatches } from '../../train/gradient-check.js';
 import { type Io, write } from '../io.js';
 import { precisionOption, type Settings, setOption } from '../options.js';
 import { readGraph } from '../package.js';
 
 interface Options {
   readonly set: Settings;
+  readonly gradients?: true;
   readonly network?: string;
   readonly precision: 'f32' | 'f16';
   readonly device: string;
@@ -25,18 +28,19 @@ export function checkCommand(io: Io): Command {
     )
     .argument('<file.sr>', 'your own file, or esrgan, compact, … that come with this program')
     .addOption(setOption())
+    .option('--gradients', 'check what its trainings learn from instead: the gradient of every parameter')
     .option('--network <name>', 'the network to check; by default the generator')
     .addOption(precisionOption('of activations and weights').default('f32'))
     .option('--device <which>', 'auto, hardware, software, or a part of its name', 'auto')
     .option('--json', 'report as JSON lines on standard output')
-    .action(async (file: string, { set, network, precision, device: wanted, json }: Options) => {
-      const compiled = compile(await readGraph(file), { set, ...(network !== undefined && { network }) });
+    .action(async (file: string, options: Options) => {
+      const { precision, device: wanted, json } = options;
+      const check = prepareCheck(await readGraph(file), options);
       const device = await openDevice({ device: wanted });
       try {
         await write(io.stderr, `${device.summary}\n`);
-        const target = targetFor(device.gpu, precision);
         const wrong: Finding[] = [];
-        for await (const finding of selfCheck(device.gpu, compiled.network.graph, target)) {
+        for await (const finding of check(device.gpu, targetFor(device.gpu, precision))) {
           io.signal.throwIfAborted();
           if (!isRight(finding)) wrong.push(finding);
           const line = json ? JSON.stringify({ ...finding, ok: isRight(finding) }) : printFinding(finding);
@@ -52,6 +56,20 @@ export function checkCommand(io: Io): Command {
         await device.close();
       }
     });
+}
+
+type Check = (device: GPUDevice, target: Target) => AsyncGenerator<Finding>;
+
+function prepareCheck(source: Source, { set, network, gradients }: Options): Check {
+  if (gradients) {
+    if (network !== undefined) {
+      fail('--gradients checks all networks that are trained', { help: 'leave out --network' });
+    }
+    const program = withSmallPatches((patch) => load(source, { set, patch }));
+    return (device, target) => checkGradients(device, program, target);
+  }
+  const compiled = compile(source, { set, ...(network !== undefined && { network }) });
+  return (device, target) => selfCheck(device, compiled.network.graph, target);
 }
 
 function isRight({ error, tolerance }: Finding): boolean {
