@@ -1,11 +1,20 @@
-// Ten training steps in double precision against PyTorch's, whose numbers are rounded to 32 bits: all that may differ.
+// Ten training steps of everything against PyTorch: in double precision, where only PyTorch's numbers are rounded to 32
+// bits, and on the device.
 
-import { expect, test } from 'vitest';
-import { CASES, lossDifference, prepare, runOnCpu, weightDifference } from '../train/pytorch-steps.js';
+import { describe, test } from 'vitest';
+import { describeOnDevice } from '../on-device.js';
+import { CASES, expectAgreement, prepare, runOnCpu, runOnDevice } from '../train/pytorch-steps.js';
 
-test.each(CASES)('$name', (one) => {
-  const prepared = prepare(one);
-  const run = runOnCpu(prepared, 10);
-  expect(lossDifference(prepared, run)).toBeLessThan(1e-6);
-  expect(weightDifference(prepared, run)).toBeLessThan(1e-6);
+describe('on the CPU', () => {
+  test.each(CASES)('$name', (one) => {
+    const prepared = prepare(one);
+    expectAgreement(prepared, runOnCpu(prepared, 10), { losses: 1e-6, weights: 1e-6 });
+  });
+});
+
+describeOnDevice('on the device', ({ gpu }) => {
+  test.each(CASES)('$name', async (one) => {
+    const prepared = prepare(one);
+    expectAgreement(prepared, await runOnDevice(gpu, prepared, 10), { losses: 1e-4, weights: 1e-5 });
+  });
 });
