@@ -166,22 +166,24 @@ describe.skipIf(!device).each(variants)('conv2d $variant', (variant) => {
     const x = view(0, size, 36, slabOptions);
     const y = view(0, size, 10, { ...slabOptions, offset: 36 });
     const skip = view(0, size, 10, { ...slabOptions, offset: 48 });
-    const bias: Storage = { dtype, data: packVector(noisy(10, 9, dtype), { kind: 'vector', length: 12 }) };
+    // What training learns is f32, whatever the activations.
+    const bias: Storage = { dtype: 'f32', data: packVector(noisy(10, 9), { kind: 'vector', length: 12 }) };
     const epilogue: PointwiseStep[] = [
-      { op: 'add', operand: { vector: { slot: 2, dtype } } },
+      { op: 'mul', operand: { scalar: { slot: 3, dtype: 'f32' } } },
+      { op: 'add', operand: { vector: { slot: 2, dtype: 'f32' } } },
       { op: 'lrelu', attr: 0.2 },
       { op: 'scale', attr: 0.2 },
       { op: 'sub', operand: { tensor: skip }, swapped: true },
     ];
-    const weight = { slot: 1, dtype };
+    const weight = { slot: 1, dtype: 'f32' } as const;
     const spec: Conv2dSpec = {
       ...{ x, y, weight, kernel: [3, 3], stride: 1, pad: 1, phases: 1, phaseShift: 0, epilogue },
       ...variant,
     };
     const { plain, packed } = weightsFor(spec, 4);
-    const slots = [slab(x, 7, [x, y, skip]), packed, bias];
+    const slots = [slab(x, 7, [x, y, skip]), packed, bias, slab(view(3, [1, 1, 1], 1), 8)];
     const call = conv2d(spec);
-    expect(call.bindings).toEqual(['read_write', 'read', 'read']);
+    expect(call.bindings).toEqual(['read_write', 'read', 'read', 'read']);
     await expectKernel(call, slots, y, stepped(epilogue, slots, reference(x, slots[0]!, plain, spec)));
   });
 
