@@ -15,6 +15,10 @@ export interface ConvForm extends Conv2dSpec {
   readonly transposed: boolean;
 }
 
+export interface SubgroupForm extends ConvForm {
+  readonly subgroupSize: number;
+}
+
 export function convName({ kernel, x, y, phases, transposed }: ConvForm, variant: string): string {
   const [op, phased] = transposed ? ['dgrad', ''] : ['conv', phases > 1 ? `_p${phases}` : ''];
   return `${op}${kernel.join('x')}_${x.channels}_${y.channels}${phased}_${variant}`;

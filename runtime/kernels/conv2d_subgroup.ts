@@ -4,13 +4,13 @@
 // twice that, and in a loop, into an array, each costs twice as much again. Tiles are as large as compiling allows.
 
 import {
-  type ConvForm,
   convName,
   convUniforms,
   inputAt,
   inputStep,
   origin,
   placePhase,
+  type SubgroupForm,
   tapLoops,
 } from './conv2d_frame.js';
 import { arrange } from './conv2d_tiles.js';
@@ -18,7 +18,13 @@ import { putFunction } from './epilogue.js';
 import type { KernelCall } from './kernel.js';
 import { assemble, elementIndex, groupsOf, load, range, reads, stepUses, writes } from './text.js';
 
-export type SubgroupForm = ConvForm & { readonly subgroupSize: number };
+/** What one pass of the innermost loop makes: groups of 4 output channels of a lane's pixels, from some taps of a row. */
+interface Pass {
+  readonly form: SubgroupForm;
+  readonly groups: number;
+  readonly pixels: number;
+  readonly unrolled: number;
+}
 
 export function conv2dSubgroup(form: SubgroupForm): KernelCall {
   const { x, y, weight, phases, epilogue, subgroupSize: lanes } = form;
@@ -30,7 +36,8 @@ export function conv2dSubgroup(form: SubgroupForm): KernelCall {
   const sums = range(pixels).flatMap((p) =>
     range(groups).map((g) => range(4).map((c) => `sum_${p}_${g}_${c}`)),
   );
-  const sources = sourcesOf(form, width, pixels, unrolled);
+  const pass: Pass = { form, groups, pixels, unrolled };
+  const sources = sourcesOf(pass, width);
   const loops = tapLoops(form, unrolled);
   const xIndex = elementIndex(x, 4, 'pixel', 'group');
   return assemble({
@@ -55,7 +62,7 @@ export function conv2dSubgroup(form: SubgroupForm): KernelCall {
         `let left_${p} = ${origin(form, `column + at_${p} % ${width}u`, 'phase_x')};`,
         `let image_${p} = image + at_${p} / ${width * height}u;`,
       ]),
-      ...weightOffsets(form, groups, unrolled),
+      ...weightOffsets(pass),
       ...sums.flat().map((sum) => `var ${sum} = 0f;`),
       loops.rows,
       ...skip(form, 'row', 'ky', height, 0),
@@ -68,7 +75,7 @@ export function conv2dSubgroup(form: SubgroupForm): KernelCall {
       ]),
       'for (var i = 0u; i < u.blocks; i++) {',
       ...sources.list.map((_, s) => `let v_${s} = x_at(pixel_${s}, i, in_${s});`),
-      ...products(form, groups, unrolled, (p, t) => sources.of(p, t), pixels),
+      ...products(pass, sources.of),
       '} } }',
       // Stored in a loop: dynamic indices cost less than the text of an epilogue for each sum.
       `var sums = array<vec4<f32>, ${sums.length}>(${sums.map((four) => `vec4<f32>(${four.join(', ')})`).join(', ')});`,
@@ -113,7 +120,7 @@ function skip(
  * The input columns that the pixels of a lane need for the taps of one pass: pixel `p`'s origin and a distance. Where
  * all pixels of a lane lie in one row, taps share them.
  */
-function sourcesOf(form: ConvForm, width: number, pixels: number, unrolled: number) {
+function sourcesOf({ form, pixels, unrolled }: Pass, width: number) {
   const inRow = width % pixels === 0;
   const source = (p: number, t: number) => (inRow ? { p: 0, step: p * inputStep(form) + t } : { p, step: t });
   const key = ({ p, step }: { p: number; step: number }): string => `${p}+${step}`;
@@ -127,9 +134,9 @@ function sourcesOf(form: ConvForm, width: number, pixels: number, unrolled: numb
   };
 }
 
-/** Weight vectors of a pass over `unrolled` taps, in the order in which lanes load them. */
-function weightVectors(groups: number, unrolled: number, lanes: number): number {
-  return Math.ceil((4 * groups * unrolled) / lanes);
+/** How many weight vectors a lane loads for a pass. */
+function weightVectors({ form, groups, unrolled }: Pass): number {
+  return Math.ceil((4 * groups * unrolled) / form.subgroupSize);
 }
 
 /**
@@ -137,13 +144,11 @@ function weightVectors(groups: number, unrolled: number, lanes: number): number 
  * there are four per group and tap, one for each output channel, holding input channels; of a gradient four per group,
  * one for each channel of `x`, holding channels of `y`.
  */
-function weightOffsets(
-  { x, y, transposed, subgroupSize: lanes }: SubgroupForm,
-  groups: number,
-  unrolled: number,
-): string[] {
+function weightOffsets(pass: Pass): string[] {
+  const { form, groups, unrolled } = pass;
+  const { x, y, transposed, subgroupSize: lanes } = form;
   const [inputs, outputs] = [groupsOf(x.channels) * 4, groupsOf(y.channels) * 4];
-  return range(weightVectors(groups, unrolled, lanes)).flatMap((v) => [
+  return range(weightVectors(pass)).flatMap((v) => [
     `let unit_${v} = min(lane + ${v * lanes}u, ${4 * groups * unrolled - 1}u);`,
     transposed
       ? `let weight_${v} = min(split * ${groups}u + unit_${v} / 4u, ${outputs / 4 - 1}u) * ${inputs}u + unit_${v} % 4u;`
@@ -152,13 +157,9 @@ function weightOffsets(
 }
 
 /** Loads the weights of a pass and adds the products of the lane's pixels. */
-function products(
-  { x, y, weight, transposed, subgroupSize: lanes }: SubgroupForm,
-  groups: number,
-  unrolled: number,
-  source: (p: number, t: number) => number,
-  pixels: number,
-): string[] {
+function products(pass: Pass, source: (p: number, t: number) => number): string[] {
+  const { form, groups, pixels, unrolled } = pass;
+  const { x, y, weight, transposed, subgroupSize: lanes } = form;
   const [inputGroups, outputGroups] = [groupsOf(x.channels), groupsOf(y.channels)];
   // Channels that are not padding in every group.
   const [inputs, outputs] = [Math.min(x.channels, 4), Math.min(y.channels, 4)];
@@ -171,9 +172,7 @@ function products(
   };
   return [
     `let first = ${first};`,
-    ...range(weightVectors(groups, unrolled, lanes)).map(
-      (v) => `let w_${v} = ${load(weight, 4, `first + weight_${v}`)};`,
-    ),
+    ...range(weightVectors(pass)).map((v) => `let w_${v} = ${load(weight, 4, `first + weight_${v}`)};`),
     ...range(unrolled).flatMap((t) =>
       range(groups).flatMap((g) =>
         range(outputs).flatMap((c) => [

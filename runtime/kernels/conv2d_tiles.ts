@@ -3,8 +3,7 @@
 
 import type { Dim } from '../dims.js';
 import type { ConvTile } from './conv2d.js';
-import { inputStep } from './conv2d_frame.js';
-import type { SubgroupForm } from './conv2d_subgroup.js';
+import { inputStep, type SubgroupForm } from './conv2d_frame.js';
 import { groupsOf, range } from './text.js';
 
 /** Pixels by taps by output groups of a pass, at 16 multiply-adds each: text that compiles in about a second. */
