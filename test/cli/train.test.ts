@@ -1,0 +1,204 @@
+// `src train` as people start it: on a folder of images, interrupted, taken up again, with every mistake that can be
+// made beforehand.
+
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { afterAll, describe, expect, test } from 'vitest';
+import { encodeImage } from '../../cli/images/encode.js';
+import { readSafetensors } from '../../formats/safetensors.js';
+import { describeOnDevice } from '../on-device.js';
+import { TINY } from '../train/tiny.js';
+import { build, filesIn, type Started, src, start, temporaryFolder, writeFiles } from './harness.js';
+
+const folder = temporaryFolder();
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Smooth colours that differ from image to image. */
+function picture(side: number, kind: number): Promise<Uint8Array> {
+  const data = Uint8Array.from({ length: side * side * 3 }, (_, i) => {
+    const [x, y] = [Math.floor(i / 3) % side, Math.floor(i / 3 / side)];
+    return 128 + 100 * Math.sin((x * (kind + 1) + y * (3 - kind)) / 5 + (i % 3));
+  });
+  return encodeImage({ width: side, height: side, channels: 3, depth: 8, data }, 'png');
+}
+
+const paths = writeFiles(folder, {
+  'tiny.sr': TINY,
+  'perceptual.sr': TINY.replace(
+    'train {',
+    'perception vgg = vgg19("nowhere.pth")\ntrain {\n  stage vgg { minimize: perceptual(vgg.conv1_2); steps: 1; adam(lr=1e-3) }',
+  ),
+  'plain.sr': TINY.slice(0, TINY.indexOf('discriminator')),
+  'data/a.png': await picture(40, 0),
+  'data/b.png': await picture(33, 1),
+  'data/c.png': await picture(48, 2),
+  'small/a.png': await picture(12, 0),
+  'empty/notes.txt': 'no image',
+  'net.safetensors': new Uint8Array(8),
+});
+const [tiny, data] = [paths['tiny.sr'], join(folder, 'data')];
+/** `psnr-12.safetensors` -> 12 */
+const stepsIn = (file: string) => Number(/-(\d+)\.safetensors$/.exec(file)?.[1] ?? 0);
+const run = (name: string) => join(folder, 'runs', name);
+
+describe('mistakes', () => {
+  const [bare, to, from] = [[tiny], ['--out', run('mistakes')], ['--data', data]];
+  test.each([
+    ['no data', [...bare, ...to], 'what to learn from? --data is missing'],
+    ['no folder', [...bare, ...from], 'where to? --out is missing'],
+    ['an unknown stage', [...bare, ...from, ...to, '--stage', 'psrn'], 'help: did you mean `psnr`?'],
+    [
+      'a patch that does not fit',
+      [...bare, ...from, ...to, '--patch', '15'],
+      'a patch of 15 is no multiple of 2',
+    ],
+    ['no steps', [...bare, ...from, ...to, '--steps', '0'], '--steps 0: this is not a whole number above 0'],
+    [
+      'no amount',
+      [...bare, ...from, ...to, '--memory', 'much'],
+      '--memory much: this is no amount of memory',
+    ],
+    [
+      'nothing to resume',
+      [...bare, ...from, ...to, '--resume'],
+      'no checkpoint of psnr or gan to go on from',
+    ],
+    ['a file as folder', [...bare, ...from, '--out', tiny], `${tiny}/run.json: cannot be written`],
+    ['no such data', [...bare, ...to, '--data', join(folder, 'nowhere')], 'there is no such file or folder'],
+    ['data without images', [...bare, ...to, '--data', join(folder, 'empty')], 'no images'],
+    ['small images', [...bare, ...to, '--data', join(folder, 'small')], 'smaller than a patch of 16x16'],
+    ['no recipe', [paths['plain.sr'], ...from, ...to], 'plain.sr does not say how to train'],
+    ['no VGG19', [paths['perceptual.sr'], ...from, ...to], '`src fetch vgg19` downloads them'],
+  ])('%s', async (_, argv, message) => {
+    const { code, out, err } = await src(['train', ...argv]);
+    expect(err).toContain(message);
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    expect(err).not.toMatch(/\n\s+at /);
+  });
+});
+
+describeOnDevice('a training', () => {
+  const program = build();
+  afterAll(() => program.remove());
+  const train = (name: string, ...more: readonly string[]): Started =>
+    start(program.main, ['train', tiny, '--data', data, '--out', run(name), '--json', ...more]);
+
+  /** Lets it run until it has saved this many steps. */
+  async function untilSaved(name: string, steps: number): Promise<void> {
+    const checkpoints = join(run(name), 'checkpoints');
+    const saved = () => (existsSync(checkpoints) ? filesIn(checkpoints) : []).map(stepsIn);
+    while (!saved().some((step) => step >= steps)) await setTimeout(20);
+  }
+
+  const checkpoint = (name: string, at: string) =>
+    readFileSync(join(run(name), 'checkpoints', `${at}.safetensors`));
+  const events = (out: string) =>
+    out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+
+  test('all stages, then the blend; a second time there is nothing to do', async () => {
+    const { code, out, err } = await train('whole').ended;
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    const told = events(out);
+    expect(
+      told.map(({ event }) => event).filter((event) => !['metrics', 'checkpoint'].includes(event)),
+    ).toEqual(['device', 'stage', 'end', 'stage', 'end', 'blend']);
+    const [first, second] = told.filter(({ event }) => event === 'stage');
+    expect(first).toMatchObject({
+      stage: 'psnr',
+      step: 0,
+      steps: 20,
+      from: 'random values',
+      loss: 'l1',
+      images: 3,
+    });
+    expect(second).toMatchObject({
+      stage: 'gan',
+      from: 'psnr after 20 steps',
+      loss: 'l1 + 1e-2 * gan(critic)',
+    });
+    const losses = told.flatMap(({ event, metrics }) => (event === 'metrics' ? [metrics.loss.total] : []));
+    expect(losses).toHaveLength(26);
+    expect(losses[19]).toBeLessThan(losses[0]);
+
+    const weights = (name: string) => {
+      const file = `${name}.safetensors`;
+      return readSafetensors(file, readFileSync(join(run('whole'), 'weights', file))).tensors;
+    };
+    const [psnr, gan, half] = ['psnr', 'gan', 'half'].map(weights);
+    for (const [name, { data: values }] of half!) {
+      const [a, b] = [psnr!.get(name)!.data, gan!.get(name)!.data];
+      expect(values).toEqual(values.map((_, i) => Math.fround(0.5 * a[i]! + 0.5 * b[i]!)));
+    }
+
+    const again = await train('whole').ended;
+    expect(again.code).toBe(0);
+    expect(events(again.out).map(({ event, text }) => text ?? event)).toEqual([
+      expect.stringContaining('psnr: its 20 steps are done'),
+      expect.stringContaining('gan: its 6 steps are done'),
+      'blend',
+    ]);
+  });
+
+  test('interrupted, it saves and says so; taken up again it gives the same bits', async () => {
+    const started = train('interrupted', '--stage', 'psnr', '--steps', '100000', '--checkpoint', '4');
+    await untilSaved('interrupted', 8);
+    started.child.kill('SIGINT');
+    expect((await started.ended).code).toBe(130);
+    const saved = filesIn(join(run('interrupted'), 'checkpoints'));
+    expect(saved).toHaveLength(3);
+    expect(existsSync(join(run('interrupted'), 'lock'))).toBe(false);
+
+    const steps = Math.max(...saved.map(stepsIn)) + 8;
+    const rest = ['--stage', 'psnr', '--steps', String(steps)];
+    expect((await train('interrupted', ...rest).ended).code).toBe(0);
+    expect((await train('uninterrupted', ...rest).ended).code).toBe(0);
+    const [a, b] = ['interrupted', 'uninterrupted'].map((name) => checkpoint(name, `psnr-${steps}`));
+    expect(a!.equals(b!)).toBe(true);
+  });
+
+  test('killed, it goes on from the last checkpoint to the same bits', async () => {
+    const started = train('killed', '--stage', 'psnr', '--checkpoint', '4');
+    await untilSaved('killed', 12);
+    started.child.kill('SIGKILL');
+    await started.ended;
+    const { code, out } = await train('killed', '--stage', 'psnr').ended;
+    expect(code).toBe(0);
+    expect(events(out)[0]).toMatchObject({
+      event: 'note',
+      text: expect.stringContaining('its lock is taken over'),
+    });
+    expect((await train('alive', '--stage', 'psnr').ended).code).toBe(0);
+    expect(checkpoint('killed', 'psnr-20').equals(checkpoint('alive', 'psnr-20'))).toBe(true);
+    const metrics = (name: string) =>
+      readFileSync(join(run(name), 'metrics.jsonl'), 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line))
+        .map(({ step, loss }) => [step, loss.total]);
+    expect(metrics('killed')).toEqual(metrics('alive'));
+  });
+
+  test('other settings are refused, and said', async () => {
+    const { code, out } = await train('alive', '--stage', 'psnr', '--batch', '2', '--precision', 'f16').ended;
+    expect(code).toBe(2);
+    const [{ message, notes }] = JSON.parse(out).errors;
+    expect(message).toContain('other things are trained now: batch, precision');
+    expect(notes).toContain('batch: 4 then, 2 now');
+  });
+
+  test('a stage that starts from one that is not there', async () => {
+    const { code, out } = await train('nothing', '--stage', 'gan').ended;
+    expect(code).toBe(2);
+    const [{ message, help }] = JSON.parse(out).errors;
+    expect(message).toContain('stage `gan` starts from `psnr`, which was not trained in');
+    expect(help).toContain(`src train ${tiny} --data ${data} --out ${run('nothing')} --json --stage psnr`);
+
+    const init = join(run('whole'), 'weights/psnr.safetensors');
+    const begun = await train('nothing', '--stage', 'gan', '--steps', '1', '--init', init).ended;
+    expect(events(begun.out).find(({ event }) => event === 'stage')).toMatchObject({ from: init });
+  });
+});
