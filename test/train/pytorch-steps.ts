@@ -10,7 +10,14 @@ import { trainingStep } from '../../compiler/training.js';
 import { internal } from '../../diagnostics.js';
 import { targetFor } from '../../index.js';
 import { type Kind, Stepper } from '../../runtime/stepper.js';
-import { generatorOf, recipeOf, stepSpec, type TrainingStage, trainedNetworks } from '../../train/stages.js';
+import {
+  generatorOf,
+  recipeOf,
+  stageNamed,
+  stepSpec,
+  type TrainingStage,
+  trainedNetworks,
+} from '../../train/stages.js';
 import { answers, image, program, start } from './pytorch.js';
 
 /** Every stage of the fixtures' recipes. */
@@ -27,7 +34,7 @@ export interface Run {
 
 export function prepare({ file, name }: (typeof CASES)[number]) {
   const whole = program(file);
-  const stage = recipeOf(whole).stages.find((each) => each.name === name) ?? internal(name);
+  const stage = stageNamed(whole, name);
   return { whole, stage, expected: answers(name), step: trainingStep(stepSpec(whole, stage, 'f32')) };
 }
 
