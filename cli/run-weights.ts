@@ -1,9 +1,16 @@
-// Which weights `src run` uses: files of the user's, or those that come with a bundled network, in one of its styles.
+// Which network with which weights images go through: files of the user's, or those that come along, in one of their
+// styles. For the commands that take images.
 
+import type { Command } from 'commander';
 import { fail, type Source } from '../diagnostics.js';
 import { didYouMean } from '../dsl/suggest.js';
-import { bundledWeights } from './package.js';
+import { blend } from '../formats/blend.js';
+import type { WeightFile } from '../formats/weights.js';
+import type { Compiled } from '../index.js';
+import { numberWithin, setOption } from './options.js';
+import { bundledWeights, DEFAULT_NETWORK } from './package.js';
 import { failWithoutWeights } from './published.js';
+import { loadWeights, underGraphNames } from './weights.js';
 
 export interface WeightOptions {
   readonly weights?: string;
@@ -19,6 +26,24 @@ export interface WeightChoice {
 }
 
 const NATURAL = 'natural';
+
+/** The argument and the options of a command that say which network and which weights. */
+export function networkOptions(command: Command): Command {
+  return command
+    .argument(
+      '[file.sr]',
+      'the network: your own file, or esrgan, compact, … that come with this program',
+      DEFAULT_NETWORK,
+    )
+    .option(
+      '-w, --weights <path>',
+      ".pth, .safetensors, ncnn .param or .bin, TensorFlow.js model.json, or a run's folder; the default network brings its own",
+    )
+    .option('--style <name>', 'which of the weights that come along: natural (the default), or sharp')
+    .option('--blend <file>', 'second weights, to be mixed with the first')
+    .option('--alpha <number>', 'the share of --blend or --style, 0 to 1', numberWithin('--alpha', 0, 1))
+    .addOption(setOption());
+}
 
 export function chooseWeights(
   network: Source,
@@ -47,6 +72,16 @@ export function chooseWeights(
   }
   const chosen = styles.get(style ?? NATURAL) ?? failWithoutStyle(network, style!, [...styles.keys()]);
   return alpha === undefined ? { first: chosen } : { first: natural, mixed: { second: chosen, alpha } };
+}
+
+/** Under the graph's names: what does not fit is told here, and files of different key families pair up. */
+export async function trainedWeights(
+  compiled: Compiled,
+  { first, mixed }: WeightChoice,
+): Promise<WeightFile> {
+  const weights = underGraphNames(compiled, await loadWeights(first));
+  if (!mixed) return weights;
+  return blend(weights, underGraphNames(compiled, await loadWeights(mixed.second)), mixed.alpha);
 }
 
 function failWithoutStyle({ name }: Source, style: string, known: readonly string[]): never {

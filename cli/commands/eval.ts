@@ -11,16 +11,14 @@ import { prepareOutput, writeAtomic } from '../files.js';
 import { printable } from '../human.js';
 import { encodePng } from '../images/png.js';
 import { type Io, write } from '../io.js';
-import { precisionOption, type Settings, setOption } from '../options.js';
+import { precisionOption, type Settings } from '../options.js';
 import { readGraph } from '../package.js';
-import { chooseWeights } from '../run-weights.js';
+import { chooseWeights, networkOptions, trainedWeights, type WeightOptions } from '../run-weights.js';
 import { statusLine } from '../status-line.js';
 import { listTestFiles, readTestImage, type TestFile } from '../test-images.js';
-import { loadWeights, underGraphNames } from '../weights.js';
 import { scaleOf } from './run.js';
 
-interface Options {
-  readonly weights?: string;
+interface Options extends WeightOptions {
   readonly data?: string;
   readonly dataLr?: string;
   readonly set: Settings;
@@ -31,13 +29,12 @@ interface Options {
 }
 
 export function evalCommand(io: Io): Command {
-  return new Command('eval')
-    .description('measure a network on images: PSNR and SSIM, beside bicubic enlargement')
-    .argument('<file.sr>', 'the network: your own file, or esrgan, compact, … that come with this program')
-    .option('-w, --weights <path>', 'a file of weights, or the folder of a run, whose newest ones are taken')
+  const command = new Command('eval').description(
+    'measure a network on images: PSNR and SSIM, beside bicubic enlargement',
+  );
+  return networkOptions(command)
     .option('--data <path>', 'originals: a folder (with all below it), or an image')
     .option('--data-lr <path>', 'their reduced versions; by default made by bicubic reduction')
-    .addOption(setOption())
     .addOption(precisionOption('of the computation; f16 is faster and takes half the memory').default('f32'))
     .option('--device <which>', 'auto, hardware, software, or a part of its name', 'auto')
     .option('--save <folder>', 'write what the network makes of the images there, as PNG')
@@ -49,6 +46,7 @@ The protocol of the papers: originals are cropped to a multiple of the scale and
 results are rounded to 8 bits, and a border as wide as the scale is left out. PSNR and SSIM are those of MATLAB's Y.
 
 Examples:
+  src eval --data Set5/
   src eval esrgan --weights RealESRGAN_x4plus.pth --data Set5/
   src eval mine.sr --weights runs/x --data photos/val --save results/
 `,
@@ -60,9 +58,10 @@ async function measure(io: Io, path: string, options: Options): Promise<void> {
   const { data, dataLr, set, precision, json } = options;
   if (data === undefined) fail('which images? --data is missing', { help: 'add --data FOLDER' });
   const source = await readGraph(path);
+  const choice = chooseWeights(source, options);
   const compiled = compile(source, { set });
   const scale = scaleOf(compiled, source.name);
-  const weights = underGraphNames(compiled, await loadWeights(chooseWeights(source, options).first));
+  const weights = await trainedWeights(compiled, choice);
   const files = await listTestFiles(data, scale, dataLr);
   const resultOf = options.save === undefined ? undefined : resultsIn(options.save, files);
 

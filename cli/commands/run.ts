@@ -3,7 +3,6 @@
 import { Command, Option } from 'commander';
 import { fail } from '../../diagnostics.js';
 import { printShape } from '../../dsl/index.js';
-import { blend } from '../../formats/blend.js';
 import type { ImageFormat } from '../../formats/image-format.js';
 import type { WeightFile } from '../../formats/weights.js';
 import { type Compiled, compile, open } from '../../index.js';
@@ -11,13 +10,12 @@ import { type NodeDevice, openDevice } from '../../runtime/node.js';
 import { Codec } from '../codec.js';
 import type { Io } from '../io.js';
 import { type Batch, listJobs } from '../jobs.js';
-import { numberWithin, precisionOption, type Settings, setOption, wholeNumber } from '../options.js';
-import { DEFAULT_NETWORK, readGraph } from '../package.js';
+import { numberWithin, precisionOption, type Settings, wholeNumber } from '../options.js';
+import { readGraph } from '../package.js';
 import { type Report, reporter } from '../progress.js';
 import { failWithoutNetwork } from '../published.js';
-import { chooseWeights, type WeightChoice, type WeightOptions } from '../run-weights.js';
+import { chooseWeights, networkOptions, trainedWeights, type WeightOptions } from '../run-weights.js';
 import { type Opened, type Upscaler, upscaleAll } from '../upscale.js';
-import { loadWeights, underGraphNames } from '../weights.js';
 
 interface Options extends WeightOptions {
   readonly input?: string;
@@ -34,18 +32,10 @@ interface Options extends WeightOptions {
 }
 
 export function runCommand(io: Io): Command {
-  return new Command('run')
-    .description('enlarge an image, or a folder of images, with a trained network')
-    .argument(
-      '[file.sr]',
-      'the network: your own file, or esrgan, compact, … that come with this program',
-      DEFAULT_NETWORK,
-    )
-    .option(
-      '-w, --weights <file>',
-      '.pth, .safetensors, ncnn .param or .bin, or TensorFlow.js model.json; the default network brings its own',
-    )
-    .option('--style <name>', 'which of the weights that come along: natural (the default), or sharp')
+  const command = new Command('run').description(
+    'enlarge an image, or a folder of images, with a trained network',
+  );
+  return networkOptions(command)
     .option('-i, --input <path>', 'an image, a folder (with all below it), or - for standard input')
     .option(
       '-o, --output <path>',
@@ -63,9 +53,6 @@ export function runCommand(io: Io): Command {
       numberWithin('--scale', 0.01, 64),
     )
     .option('--overwrite', 'make images of a folder again whose results are there already')
-    .addOption(setOption())
-    .option('--blend <file>', 'second weights, to be mixed with the first')
-    .option('--alpha <number>', 'the share of --blend or --style, 0 to 1', numberWithin('--alpha', 0, 1))
     .addOption(precisionOption('of the computation; f16 is faster and takes half the memory').default('f32'))
     .option(
       '--tile <pixels>',
@@ -124,7 +111,7 @@ async function run(io: Io, path: string, options: Options, named: boolean): Prom
     fail('--json and the image both go to standard output', { help: 'name a file: --output large.png' });
   }
   const report = reporter(io, { json, quiet });
-  const trained = await weightsFor(compiled, choice);
+  const trained = await trainedWeights(compiled, choice);
   if (batch.jobs.length > 1 || batch.skipped > 0) {
     report({ event: 'batch', images: batch.jobs.length, skipped: batch.skipped, ignored: batch.ignored });
   }
@@ -148,13 +135,6 @@ export function scaleOf({ network }: Compiled, file: string): number {
     });
   }
   return scale;
-}
-
-/** Under the graph's names: what does not fit is told here, and files of different key families pair up. */
-async function weightsFor(compiled: Compiled, { first, mixed }: WeightChoice): Promise<WeightFile> {
-  const weights = underGraphNames(compiled, await loadWeights(first));
-  if (!mixed) return weights;
-  return blend(weights, underGraphNames(compiled, await loadWeights(mixed.second)), mixed.alpha);
 }
 
 async function upscale(
