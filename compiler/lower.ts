@@ -54,7 +54,10 @@ export function lower(graph: Graph, target: Target, persistence: Persistence = N
     const into = buffers.gradientOf(param);
     if (constants.has(value) || buffers.operand(value) !== into) store(value, into);
   }
-  for (const { param, value } of graph.updates) store(value, buffers.operand(param));
+  for (const { param, value } of graph.updates) {
+    const into = buffers.operand(param);
+    if (constants.has(value) || buffers.operand(value) !== into) store(value, into);
+  }
 
   const port = (ref: Ref) => {
     const { buffer, channels } = buffers.operand(ref);

@@ -19,6 +19,8 @@ import type { StepGraph } from './training.js';
 import { verify } from './verify.js';
 
 export interface PlannedStep {
+  /** The step as it is planned. */
+  readonly graph: Graph;
   readonly plan: StepPlan;
   /** The node that each step of the plan computes. */
   readonly origins: readonly Node[];
@@ -38,7 +40,7 @@ export function planStep(step: StepGraph, target: Target, options: PlanOptions =
   const planned = lowerStep(optimized, target);
   const memory = totalOf(planned.plan, options);
   const { memory: available = Infinity } = options;
-  if (memory <= available) return { ...planned, log };
+  if (memory <= available) return { ...planned, graph, log };
 
   // What is trained and what is constant stays; the rest of the budget is for what a step computes.
   const persistence = persistenceOf(optimized);
@@ -57,7 +59,7 @@ export function planStep(step: StepGraph, target: Target, options: PlanOptions =
     });
   }
   const did = `${less.blocks} of ${less.of} blocks: ${printBytes(needed)} instead of ${printBytes(memory)}`;
-  return { ...recomputed, log: [...log, { pass: 'recompute', did }], recomputed: did };
+  return { ...recomputed, graph: less.graph, log: [...log, { pass: 'recompute', did }], recomputed: did };
 }
 
 /** Bytes of all that a step needs. */

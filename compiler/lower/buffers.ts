@@ -3,9 +3,9 @@
 
 import { internal } from '../../diagnostics.js';
 import type { DType, Operand, PlanBuffer, Residence } from '../../runtime/plan.js';
-import type { Graph, Ref } from '../graph.js';
-import { typesOf, useCounts } from '../graph.js';
+import { type Graph, type Ref, typesOf, type Update } from '../graph.js';
 import { geometryOf, type Layout, layoutsOf } from '../layout.js';
+import { isPointwise } from '../ops/pointwise.js';
 import type { Placement } from '../placement.js';
 import type { ConstantTable } from './constants.js';
 
@@ -44,14 +44,16 @@ export class BufferTable {
     for (const [param, resident] of residents) {
       this.#operands.set(param, allocate(param, 'f32', { resident, of: 'value' }));
     }
-    const uses = useCounts(graph);
-    const made = new Set(graph.nodes.map(({ ref }) => ref).filter((ref) => !constants.has(ref)));
+    const moved = (ref: Ref) => constants.has(ref) || homes.has(ref) || aliases.has(ref);
     for (const [param, gradient] of gradients) {
       const place = allocate(param, 'f32', { resident: residents.get(param)!, of: 'gradient' });
       this.#places.set(param, place);
-      // Written where it is wanted, if it is wanted nowhere else.
-      const direct = uses.get(gradient) === 1 && made.has(gradient);
-      if (direct && !homes.has(gradient) && !aliases.has(gradient)) this.#operands.set(gradient, place);
+      if (!moved(gradient) && isGradientAlone(graph, gradient)) this.#operands.set(gradient, place);
+    }
+    for (const update of graph.updates) {
+      if (!moved(update.value) && isUpdatedInPlace(graph, update, residents)) {
+        this.#operands.set(update.value, this.operand(update.param));
+      }
     }
 
     const ports = new Set<Ref>([...graph.inputs.map((input) => input.ref), ...graph.outputs]);
@@ -90,6 +92,31 @@ export class BufferTable {
   layout(ref: Ref): Layout {
     return this.#layouts.get(ref) ?? internal(`${ref} has no layout`);
   }
+}
+
+/** Whether a gradient can be written where it is wanted: no dispatch reads it that writes another of these places. */
+function isGradientAlone({ nodes, outputs }: Graph, gradient: Ref): boolean {
+  const [place, again] = outputs.filter((ref) => ref === gradient);
+  const readers = nodes.filter(({ inputs }) => inputs.includes(gradient));
+  const made = nodes.some(({ ref }) => ref === gradient);
+  return (
+    made && place !== undefined && again === undefined && readers.every(({ ref }) => !outputs.includes(ref))
+  );
+}
+
+/** Whether state becomes its new value element by element, when nothing needs the old one any more. */
+function isUpdatedInPlace(
+  { nodes, outputs, updates }: Graph,
+  { param, value }: Update,
+  residents: ReadonlyMap<Ref, number>,
+): boolean {
+  const at = nodes.findIndex(({ ref }) => ref === value);
+  const node = nodes[at];
+  if (!node || (node.op !== 'map' && !isPointwise(node.op)) || !node.inputs.includes(param)) return false;
+  const others = node.inputs.filter((ref) => ref !== param && residents.has(ref));
+  const later = nodes.slice(at + 1).some(({ inputs }) => inputs.includes(param) || inputs.includes(value));
+  const results = [...outputs, ...updates.map((update) => update.value)].filter((ref) => ref === value);
+  return others.length === 0 && !later && results.length === 1;
 }
 
 /** What the inputs of the graph have an influence on. */

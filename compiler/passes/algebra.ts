@@ -152,6 +152,19 @@ const factorOfOperand: Rule = {
   },
 };
 
+/** a * x + b * y = b * (x * a / b + y) for vectors and scalars: one chain, and running statistics change in place. */
+const weightedSum: Rule = {
+  name: 'weighted-sum',
+  apply({ op, inputs, type, loc }, context) {
+    const [x, y] = inputs.map((ref) => (context.usedOnce(ref) ? defOf(ref, 'scale', context) : undefined));
+    if (op !== 'add' || type.shape.length > 1 || !x || !y) return undefined;
+    if (!sameShape(x.type.shape, y.type.shape)) return undefined;
+    const [a, b] = [Number(x.attrs.by), Number(y.attrs.by)];
+    const scaled = context.emit('scale', x.inputs, { by: a / b }, loc);
+    return context.emit('scale', [context.emit('add', [scaled, y.inputs[0]!], {}, loc)], { by: b }, loc);
+  },
+};
+
 /** sum(-x) and sum(c * x), where nothing else needs the product. */
 const factorOfSum: Rule = {
   name: 'factor-of-sum',
@@ -197,6 +210,7 @@ export const algebra: readonly Rule[] = [
   divideFirst,
   broadcast,
   factorOfOperand,
+  weightedSum,
   factorOfSum,
   centredSum,
 ];
