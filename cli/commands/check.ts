@@ -38,7 +38,7 @@ export function checkCommand(io: Io): Command {
       const check = prepareCheck(await readGraph(file), options);
       const device = await openDevice({ device: wanted });
       try {
-        await write(io.stderr, `${device.summary}\n`);
+        await write(io.stderr, `${device.summary}\n${options.gradients ? SETTING : ''}`);
         const wrong: Finding[] = [];
         for await (const finding of check(device.gpu, targetFor(device.gpu, precision))) {
           io.signal.throwIfAborted();
@@ -57,6 +57,8 @@ export function checkCommand(io: Io): Command {
       }
     });
 }
+
+const SETTING = 'small random images, random parameters: those of perception networks too\n';
 
 type Check = (device: GPUDevice, target: Target) => AsyncGenerator<Finding>;
 

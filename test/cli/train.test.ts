@@ -182,6 +182,15 @@ describeOnDevice('a training', () => {
     expect(metrics('killed')).toEqual(metrics('alive'));
   });
 
+  test('its gradients can be checked', async () => {
+    const { code, out, err } = await src(['check', '--gradients', tiny]);
+    expect(code).toBe(0);
+    expect(err).toContain('random parameters');
+    const lines = out.trim().split('\n');
+    expect(lines.every((line) => /^ok {5}\S+ of 1e-4 {2}(psnr|gan), (tiny|critic)/.test(line))).toBe(true);
+    expect(lines.at(-1)).toMatch(/gan, critic.batchnorm: 2 tensors$/);
+  });
+
   test('other settings are refused, and said', async () => {
     const { code, out } = await train('alive', '--stage', 'psnr', '--batch', '2', '--precision', 'f16').ended;
     expect(code).toBe(2);
