@@ -28,14 +28,15 @@ export const gradientConvs: readonly Rule[] = [dgradAsConv];
 
 /** A workgroup of its own sums this many pixels per channel fast enough. */
 const SHORT_SUM = 1024;
-/** Partial sums of weights, each of four, that keep a GPU busy. */
-const MANY = 2 ** 16;
+/** Invocations that keep a GPU busy, each of which keeps about this many sums in registers. */
+const INVOCATIONS = 2 ** 15;
+const SUMS_PER_INVOCATION = 48;
 const MOST_PARTS = 64;
 
 /** The largest power of two of parts that the rows of all images allow and that makes no more work than needed. */
 function partsFor(dy: readonly number[], [o, i, kh, kw]: readonly number[]): number {
-  const sums = (kh! * kw! * roundUp(i!, 4) * roundUp(o!, 4)) / 4;
-  const limit = Math.min(MOST_PARTS, dy[0]! * dy[2]!, MANY / sums);
+  const sums = kh! * kw! * roundUp(i!, 4) * roundUp(o!, 4);
+  const limit = Math.min(MOST_PARTS, dy[0]! * dy[2]!, (INVOCATIONS * SUMS_PER_INVOCATION) / sums);
   return 2 ** Math.max(0, Math.floor(Math.log2(limit)));
 }
 
