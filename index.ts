@@ -5,12 +5,11 @@ import type { Graph } from './compiler/graph.js';
 import { lower } from './compiler/lower.js';
 import { optimize, type PassLog } from './compiler/passes/pipeline.js';
 import { type Summary, summarize } from './compiler/summary.js';
-import { GENERIC, type Target } from './compiler/target.js';
+import { GENERIC, type Target, targetFor } from './compiler/target.js';
 import { fail, type Source } from './diagnostics.js';
 import { load, type Network, type Program } from './dsl/index.js';
 import { matchWeights } from './formats/match.js';
 import type { WeightFile } from './formats/weights.js';
-import { targetOf } from './runtime/device.js';
 import { checkPlan, type Network as Executor, open as execute } from './runtime/executor.js';
 import type { DType, Plan } from './runtime/plan.js';
 
@@ -18,7 +17,12 @@ export { render, UserError } from './diagnostics.js';
 export { load } from './dsl/index.js';
 export { readWeights } from './formats/detect.js';
 export type { PlanarImage } from './runtime/image.js';
+export type { ImageSource } from './train/data/images.js';
+export type { Recorder } from './train/record.js';
+export type { TrainingState } from './train/state.js';
+export { type Training, type TrainRequest, train } from './train/train.js';
 export type { Executor, Graph, Network, PassLog, Plan, Program, Source, Summary, Target, WeightFile };
+export { targetFor };
 
 export interface CompileOptions {
   /** Overrides of the generator's parameters and of top-level `let`s: `{ blocks: 6 }`. */
@@ -91,12 +95,6 @@ export interface OpenOptions extends PlanOptions {
  */
 export function open(device: GPUDevice, compiled: Compiled, options: OpenOptions): Promise<Executor> {
   return openPlan(device, planFor(compiled, targetFor(device, options.precision)), options);
-}
-
-/** What the compiler must know of a device. */
-export function targetFor(device: GPUDevice, precision: DType = 'f32'): Target {
-  const { software, subgroupSize } = targetOf(device);
-  return { precision, software, ...(subgroupSize !== undefined && { subgroupSize }) };
 }
 
 /** The same for a plan, such as `src compile -o` writes: needs the runtime only. */

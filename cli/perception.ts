@@ -9,6 +9,7 @@ import { matchWeights } from '../formats/match.js';
 import { writeSafetensors } from '../formats/safetensors.js';
 import type { WeightFile, WeightTensor } from '../formats/weights.js';
 import type { Parameter } from '../runtime/plan.js';
+import { parametersOf } from '../train/stages.js';
 import { statOf, writeAtomic } from './files.js';
 import { loadWeights } from './weights.js';
 
@@ -88,8 +89,4 @@ function vgg19(): Network {
   const text = 'generator none : (3, h, w) -> (3, h, w) { conv(3) }\nperception vgg = vgg19("")\n';
   const { networks } = load({ name: 'vgg19', text });
   return networks.find(({ role }) => role === 'perception') ?? internal('the library has no vgg19');
-}
-
-function parametersOf({ graph }: Network): Parameter[] {
-  return graph.params.map(({ ref, type }) => ({ name: ref.slice(1), shape: type.shape as number[] }));
 }

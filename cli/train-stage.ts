@@ -6,7 +6,7 @@ import type { Program } from '../dsl/index.js';
 import { matchWeights } from '../formats/match.js';
 import { targetFor } from '../index.js';
 import type { NodeDevice } from '../runtime/node.js';
-import type { DType, Parameter } from '../runtime/plan.js';
+import type { DType } from '../runtime/plan.js';
 import { stepMemory } from '../runtime/stepper.js';
 import { checkSettings, generatorWeights, type Settings } from '../train/checkpoint.js';
 import type { MetricsLine } from '../train/metrics.js';
@@ -14,6 +14,7 @@ import type { Recorder } from '../train/record.js';
 import {
   generatorOf,
   type PlannedStage,
+  parametersOf,
   planStage,
   recipeOf,
   settingsOf,
@@ -101,9 +102,7 @@ async function originOf(
   stage: TrainingStage,
 ): Promise<Origin> {
   const generator = generatorOf(program);
-  const parameters = generator.graph.params.map(
-    ({ ref, type }): Parameter => ({ name: ref.slice(1), shape: type.shape as number[] }),
-  );
+  const parameters = parametersOf(generator);
   const { name, from } = stage;
   const before = from === undefined ? undefined : await folder.newest(from);
   if (before) {

@@ -1,5 +1,6 @@
 // What the compiler must know of a device to choose kernels. `src compile` needs no device: it uses GENERIC.
 
+import { targetOf } from '../runtime/device.js';
 import type { DType } from '../runtime/plan.js';
 
 export interface Target {
@@ -12,3 +13,9 @@ export interface Target {
 }
 
 export const GENERIC: Target = { precision: 'f32', software: false };
+
+/** What the compiler must know of a device. */
+export function targetFor(device: GPUDevice, precision: DType = 'f32'): Target {
+  const { software, subgroupSize } = targetOf(device);
+  return { precision, software, ...(subgroupSize !== undefined && { subgroupSize }) };
+}

@@ -9,7 +9,7 @@ import { type StepGraph, type StepSpec, trainingStep } from '../compiler/trainin
 import { fail, internal } from '../diagnostics.js';
 import type { Loss, Network, Program, Recipe, Stage } from '../dsl/index.js';
 import { didYouMean } from '../dsl/suggest.js';
-import type { DType } from '../runtime/plan.js';
+import type { DType, Parameter } from '../runtime/plan.js';
 import { hash, type Settings } from './checkpoint.js';
 
 export type TrainingStage = Stage<Loss>;
@@ -59,6 +59,11 @@ export function overridden(stage: TrainingStage, { steps, batch }: Overrides): T
 
 export function generatorOf({ networks }: Program): Network {
   return networks.find(({ role }) => role === 'generator') ?? internal('a program without a generator');
+}
+
+/** What a network's weight file holds. */
+export function parametersOf({ graph }: Network): Parameter[] {
+  return graph.params.map(({ ref, type }) => ({ name: ref.slice(1), shape: type.shape as number[] }));
 }
 
 /** The generator, and the discriminators that the stage's loss applies. */

@@ -10,7 +10,7 @@ import type { Parameter, Plan } from '../runtime/plan.js';
 import { generatorWeights } from './checkpoint.js';
 import type { ValidationMetrics } from './metrics.js';
 import { type Sample, sampleSheet } from './sheet.js';
-import { generatorOf, type PlannedStage } from './stages.js';
+import { generatorOf, type PlannedStage, parametersOf } from './stages.js';
 import type { TrainingState } from './state.js';
 import type { TrainOptions } from './trainer.js';
 import { evaluate } from './validation.js';
@@ -26,15 +26,12 @@ export class Validator {
   readonly #plan: Plan;
 
   constructor(device: GPUDevice, { program, target }: PlannedStage, options: TrainOptions) {
-    const { name, graph } = generatorOf(program);
+    const generator = generatorOf(program);
     this.#device = device;
     this.#options = options;
-    this.#network = name;
-    this.#parameters = graph.params.map(({ ref, type }) => ({
-      name: ref.slice(1),
-      shape: type.shape as number[],
-    }));
-    this.#plan = lower(optimize(graph).graph, target).plan;
+    this.#network = generator.name;
+    this.#parameters = parametersOf(generator);
+    this.#plan = lower(optimize(generator.graph).graph, target).plan;
   }
 
   /** The generator as it is used. */

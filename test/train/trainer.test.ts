@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { UserError } from '../../diagnostics.js';
-import { targetFor } from '../../index.js';
+import * as library from '../../index.js';
 import { decodeCheckpoint, encodeCheckpoint } from '../../train/checkpoint.js';
 import { generatorOf, overridden, planStage, stageNamed } from '../../train/stages.js';
 import type { TrainingState } from '../../train/state.js';
@@ -35,7 +35,7 @@ describeOnDevice('a stage', ({ gpu }) => {
   async function train({ text = TINY, stage: name = 'psnr', steps, precision = 'f32', ...given }: Given) {
     const program = tinyProgram(text);
     const stage = overridden(stageNamed(program, name), steps === undefined ? {} : { steps });
-    const planned = planStage(program, stage, targetFor(gpu, precision));
+    const planned = planStage(program, stage, library.targetFor(gpu, precision));
     const recorded = recorder();
     const state = await trainStage(gpu, planned, {
       state: initialState(planned),
@@ -94,7 +94,7 @@ describeOnDevice('a stage', ({ gpu }) => {
     const start = new Map([...recorded.saved[0]!.tensors].map(([name, { data }]) => [name, data]));
     const program = tinyProgram();
     const stage = stageNamed(program, 'gan');
-    const initial = initialState(planStage(program, stage, targetFor(gpu)), start);
+    const initial = initialState(planStage(program, stage, library.targetFor(gpu)), start);
     expect(initial.values.get('tiny.head.conv.weight')).toEqual(start.get('head.conv.weight'));
 
     const whole = await train({ stage: 'gan', state: initial });
@@ -146,7 +146,11 @@ describeOnDevice('a stage', ({ gpu }) => {
     async function* tests() {
       yield testImage('a.png', image, 2);
     }
-    const { recorded } = await train({ steps: 5, tests, every: { log: 10, validate: 2, checkpoint: 3, minutes: 10 } });
+    const { recorded } = await train({
+      steps: 5,
+      tests,
+      every: { log: 10, validate: 2, checkpoint: 3, minutes: 10 },
+    });
     expect(recorded.lines.map(({ step }) => step)).toEqual([1, 2, 4, 5, 5]);
     expect(recorded.lines[1]).toMatchObject({
       validation: {
@@ -184,6 +188,20 @@ describeOnDevice('a stage', ({ gpu }) => {
     expect(help).toContain('smaller learning rate');
     expect(losses(recorded)).toHaveLength(1);
     expect(recorded.states).toEqual([]);
+  });
+
+  test('a program trains on pictures of its own and runs the result', async () => {
+    const side = 32;
+    const data = Uint8Array.from({ length: side * side * 3 }, (_, i) => 128 + 100 * Math.sin(i / 50));
+    const image = { name: 'waves', width: side, height: side, channels: 3, depth: 8, data } as const;
+    const dot = { ...image, name: 'dot', width: 1, height: 1 };
+    const images = { images: [dot, image], load: async (index: number) => [dot, image][index]! };
+    const { state, weights } = await library.train(gpu, tinyProgram(), { stage: 'psnr', steps: 3, images });
+    expect(state.step).toBe(3);
+    const network = await library.open(gpu, library.compile(TINY), { weights });
+    const result = await network.run({ width: 5, height: 4, data: new Float32Array(3 * 5 * 4) });
+    expect(result).toMatchObject({ width: 10, height: 8 });
+    await network.close();
   });
 
   test('what cannot be recorded ends it', async () => {
