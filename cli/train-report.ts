@@ -31,6 +31,8 @@ export type TrainEvent =
       readonly dispatches: number;
       readonly kernels: number;
       readonly memory: StepMemory;
+      /** What is computed twice to save memory, if anything. */
+      readonly recomputed?: string;
     }
   /** Every step. */
   | {
@@ -96,7 +98,8 @@ function describe(event: Exclude<TrainEvent, Event<'progress'>>): string | undef
 }
 
 function describeStage(event: Event<'stage'>): string {
-  const { stage, step, steps, from, loss, batch, images, precision, dispatches, kernels, memory } = event;
+  const { stage, step, steps, from, loss, batch, images, precision, dispatches, kernels } = event;
+  const { memory, recomputed } = event;
   const { arenas, planned, naive, constants } = memory;
   return printTable([
     [
@@ -115,6 +118,7 @@ function describeStage(event: Event<'stage'>): string {
         `${printBytes(planned)} for what is computed (naive ${printBytes(naive)})` +
         (constants > 0 ? `, ${printBytes(constants)} for what is not trained` : ''),
     ],
+    ...(recomputed === undefined ? [] : [['computed twice', recomputed] as const]),
   ]);
 }
 

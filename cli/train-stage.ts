@@ -13,6 +13,7 @@ import type { MetricsLine } from '../train/metrics.js';
 import type { Recorder } from '../train/record.js';
 import {
   generatorOf,
+  keptOf,
   type PlannedStage,
   parametersOf,
   planStage,
@@ -28,7 +29,7 @@ import { printItems } from './human.js';
 import { packageVersion } from './package.js';
 import { perceptionWeights } from './perception.js';
 import type { RunFolder } from './run-folder.js';
-import type { TrainReport } from './train-report.js';
+import type { TrainEvent, TrainReport } from './train-report.js';
 import { loadWeights } from './weights.js';
 
 export interface TrainSession {
@@ -134,20 +135,19 @@ interface Prepared extends Origin {
 }
 
 async function run(session: TrainSession, stage: TrainingStage, prepared: Prepared): Promise<boolean> {
-  const { program, folder, command, report, precision, memory, signal, tests } = session;
-  const { data, perception, settings, from, start } = prepared;
+  const { program, folder, command, report, precision, signal, tests } = session;
+  const { data, perception, settings, start } = prepared;
   const { name, steps } = stage;
   if (prepared.state && prepared.state.step >= steps) {
-    report({
-      event: 'note',
-      text: `${name}: its ${printItems(steps, 'step')} are done; --steps says how many there are`,
-    });
+    const text = `${name}: its ${printItems(steps, 'step')} are done; --steps says how many there are`;
+    report({ event: 'note', text });
     return true;
   }
   const device = await session.device();
-  const planned = planStage(program, stage, targetFor(device.gpu, precision));
+  const memory = session.memory ?? device.memory;
+  const planned = planStage(program, stage, targetFor(device.gpu, precision), memory);
   const state = prepared.state ?? initialState(planned, start);
-  describeStage(session, stage, { planned, state, from, images: data.images });
+  report(describe(planned, state, prepared));
   await folder.begin({
     source: program.source,
     command,
@@ -163,7 +163,7 @@ async function run(session: TrainSession, stage: TrainingStage, prepared: Prepar
     batches: data,
     recorder: telling(folder, report),
     every: intervalsOf(steps, session.every),
-    memory: memory ?? device.memory,
+    memory,
     signal,
     ...(tests && { tests }),
     onStep: (metrics) => {
@@ -177,32 +177,27 @@ async function run(session: TrainSession, stage: TrainingStage, prepared: Prepar
   return step === steps;
 }
 
-function describeStage(
-  { report, precision }: TrainSession,
-  { name, steps, patch, batch, accumulate, minimize, ema }: TrainingStage,
-  {
-    planned,
-    state,
-    from,
-    images,
-  }: { planned: PlannedStage; state: TrainingState; from: string; images: number },
-): void {
-  const { plan, program } = planned;
-  const average = ema === undefined ? {} : { average: { network: generatorOf(program).name } };
-  report({
+function describe(
+  { program, stage, target, plan, recomputed }: PlannedStage,
+  { step }: TrainingState,
+  { from, data }: Prepared,
+): TrainEvent {
+  const { name, steps, patch, batch, accumulate, minimize } = stage;
+  return {
     event: 'stage',
     stage: name,
-    step: state.step,
+    step,
     steps,
     from,
     loss: minimize.terms.generator.join(' + ') || minimize.name,
     batch: `${accumulate > 1 ? `${accumulate} x ` : ''}${batch} patches of ${patch}x${patch}`,
-    images,
-    precision,
+    images: data.images,
+    precision: target.precision,
     dispatches: plan.steps.length,
     kernels: plan.kernels.length,
-    memory: stepMemory(plan, { accumulate, ...average }),
-  });
+    memory: stepMemory(plan, keptOf(program, stage)),
+    ...(recomputed !== undefined && { recomputed }),
+  };
 }
 
 /** Often enough that little is lost, and seldom enough that it costs nothing. */

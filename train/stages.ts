@@ -22,9 +22,22 @@ export interface PlannedStage extends PlannedStep {
   readonly step: StepGraph;
 }
 
-export function planStage(program: Program, stage: TrainingStage, target: Target): PlannedStage {
+/** `memory`: bytes of the device to use at most; what does not fit is computed twice instead of being kept. */
+export function planStage(
+  program: Program,
+  stage: TrainingStage,
+  target: Target,
+  memory?: number,
+): PlannedStage {
   const step = trainingStep(stepSpec(program, stage, target.precision));
-  return { program, stage, target, step, ...planStep(step, target) };
+  const options = { ...keptOf(program, stage), ...(memory !== undefined && { memory }) };
+  return { program, stage, target, step, ...planStep(step, target, options) };
+}
+
+/** What is kept beside the parameters and their moments. */
+export function keptOf(program: Program, { ema, accumulate }: TrainingStage) {
+  const average = ema === undefined ? undefined : { network: generatorOf(program).name, decay: ema };
+  return { accumulate, ...(average && { average }) };
 }
 
 /** What may be changed without touching the file; patches are the program's matter (`LoadOptions`). */

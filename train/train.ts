@@ -48,7 +48,7 @@ export interface Training {
 export async function train(device: GPUDevice, program: Program, request: TrainRequest): Promise<Training> {
   const { images, start, perception = {}, precision, ...rest } = request;
   const stage = overridden(stageNamed(program, request.stage), request);
-  const planned = planStage(program, stage, targetFor(device, precision));
+  const planned = planStage(program, stage, targetFor(device, precision), request.memory);
   const generator = generatorOf(program);
   const parameters = parametersOf(generator);
   const state = await trainStage(device, planned, {

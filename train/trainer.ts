@@ -10,7 +10,7 @@ import { initialValues } from './initialize.js';
 import type { StepMetrics } from './metrics.js';
 import type { Recorder } from './record.js';
 import { rateAt } from './schedule.js';
-import { generatorOf, type PlannedStage, recipeOf, trainedNetworks } from './stages.js';
+import { generatorOf, keptOf, type PlannedStage, recipeOf, trainedNetworks } from './stages.js';
 import type { Tensors, TrainingState } from './state.js';
 import { failDiverged } from './trainer-diverged.js';
 import { StepReports } from './trainer-reports.js';
@@ -134,14 +134,13 @@ async function openStepper(
   { state, perception, memory }: TrainOptions,
   onLosses: StepReports['take'],
 ): Promise<Stepper> {
-  const { optimizer, ema, clip, accumulate } = stage;
+  const { optimizer, clip } = stage;
   const stepper = await Stepper.open(device, plan, new Map([...perception, ...state.values]), {
     adam: Object.fromEntries(trainedNetworks(program, stage).map(({ name }) => [name, optimizer])),
-    ...(ema !== undefined && { average: { network: generatorOf(program).name, decay: ema } }),
+    ...keptOf(program, stage),
     ...(clip !== undefined && { clip }),
     ...(plan.precision === 'f16' && { lossScale: state.lossScale ?? { scale: FIRST_SCALE, since: 0 } }),
     ...(memory !== undefined && { memory }),
-    accumulate,
     onLosses,
   });
   if (state.step > 0) {
