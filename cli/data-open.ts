@@ -9,7 +9,7 @@ import { largeEnough } from '../train/data/images.js';
 import { prefetch } from '../train/data/prefetch.js';
 import type { Size } from '../train/data/rgb.js';
 import { listData } from './data-files.js';
-import { DataThread } from './data-thread.js';
+import { openDataThread } from './data-thread.js';
 
 export interface DataOptions extends Omit<BatchOptions, 'cacheBytes'> {
   /** A folder of originals. */
@@ -39,17 +39,17 @@ export async function openData({ data, dataLr, ...options }: DataOptions): Promi
   const count = degraded ? Math.max(1, availableParallelism() - 1) : 1;
   const memory = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
   const cacheBytes = Math.min(MAX_CACHE_BYTES, memory / 4) / count;
-  const threads = Array.from({ length: count }, () => new DataThread());
+  const threads = Array.from({ length: count }, () => openDataThread());
   const close = async () => {
     await Promise.all(threads.map((thread) => thread.close()));
   };
   try {
-    await Promise.all(threads.map((thread) => thread.ask('open', images, { ...options, cacheBytes })));
+    await Promise.all(threads.map((thread) => thread.ask('open', [images, { ...options, cacheBytes }])));
   } catch (error) {
     await close();
     throw error;
   }
-  const source: BatchSource = { batch: (k) => threads[k % count]!.ask('batch', k) };
+  const source: BatchSource = { batch: (k) => threads[k % count]!.ask('batch', [k]) };
   return {
     ...prefetch(source, AHEAD * count),
     images: images.length,

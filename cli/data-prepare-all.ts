@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os';
 import { fail, UserError } from '../diagnostics.js';
 import { listNames } from '../train/data/images.js';
 import type { PreparedPart, PrepareJob, PrepareSettings } from './data-prepare.js';
-import { DataThread } from './data-thread.js';
+import { type DataThread, openDataThread } from './data-thread.js';
 import type { Report } from './progress.js';
 
 export interface Preparing {
@@ -27,7 +27,7 @@ export async function prepareAll(jobs: readonly PrepareJob[], preparing: Prepari
 
   const attempt = async (thread: DataThread, job: PrepareJob) => {
     try {
-      return await thread.ask('prepare', job, settings);
+      return await thread.ask('prepare', [job, settings]);
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       failed.push(job.input);
@@ -50,7 +50,7 @@ export async function prepareAll(jobs: readonly PrepareJob[], preparing: Prepari
   };
 
   const count = Math.min(availableParallelism(), jobs.length);
-  const threads = Array.from({ length: count }, () => new DataThread());
+  const threads = Array.from({ length: count }, () => openDataThread());
   const close = () => Promise.all(threads.map((thread) => thread.close()));
   const giveUp = () => void close();
   signal.addEventListener('abort', giveUp);

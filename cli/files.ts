@@ -105,7 +105,10 @@ export async function prepareOutput(path: string): Promise<void> {
 async function makeFolder(path: string): Promise<void> {
   if ((await statOf(path))?.isDirectory()) return;
   if (dirname(path) !== path) await makeFolder(dirname(path));
-  await mkdir(path);
+  await mkdir(path).catch(async (error) => {
+    // Someone else may have made it meanwhile.
+    if (!(await statOf(path))?.isDirectory()) throw error;
+  });
 }
 
 /** Files being written, for `removeTemporaries`. */

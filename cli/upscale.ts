@@ -8,7 +8,7 @@ import type { Executor } from '../index.js';
 import { printBytes } from '../runtime/gpu.js';
 import type { Codec } from './codec.js';
 import type { Batch, Job } from './jobs.js';
-import type { Decoded, Target } from './pixels.js';
+import { buffersOf, type Decoded, type Target } from './pixels.js';
 import { type Report, secondsLeft } from './progress.js';
 
 export interface Upscaler {
@@ -68,7 +68,9 @@ class BatchRun {
 
   read(job: Job): Promise<Decoded | undefined> {
     const { codec } = this.#upscaler;
-    return this.#attempt(job, async () => codec.decode(job.input, await job.read(), this.#target(job)));
+    return this.#attempt(job, async () =>
+      codec.ask('decode', [job.input, await job.read(), this.#target(job)]),
+    );
   }
 
   async compute(job: Job, index: number, decoded: Decoded): Promise<Decoded | undefined> {
@@ -103,7 +105,11 @@ class BatchRun {
     const { codec, report, signal } = this.#upscaler;
     const seconds = this.#times.at(-1) ?? 0;
     return this.#attempt(job, async () => {
-      const { bytes, width, height } = await codec.encode(computed, this.#target(job));
+      const { bytes, width, height } = await codec.ask(
+        'encode',
+        [computed, this.#target(job)],
+        buffersOf(computed),
+      );
       signal.throwIfAborted();
       await job.write(bytes);
       this.#done++;

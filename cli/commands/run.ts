@@ -7,7 +7,7 @@ import type { ImageFormat } from '../../formats/image-format.js';
 import type { WeightFile } from '../../formats/weights.js';
 import { type Compiled, compile, open } from '../../index.js';
 import { type NodeDevice, openDevice } from '../../runtime/node.js';
-import { Codec } from '../codec.js';
+import { openCodec } from '../codec.js';
 import type { Io } from '../io.js';
 import { type Batch, listJobs } from '../jobs.js';
 import { numberWithin, precisionOption, type Settings, wholeNumber } from '../options.js';
@@ -146,7 +146,7 @@ async function upscale(
   { precision, tile, device: wanted }: Options,
   report: Report,
 ): Promise<void> {
-  const codec = new Codec();
+  const codec = openCodec();
   const giveUp = () => void codec.close();
   signal.addEventListener('abort', giveUp);
   let device: NodeDevice | undefined;

@@ -39,7 +39,8 @@ test('a write that fails leaves what was there, and nothing else', async () => {
 });
 
 test('an output is prepared with its folders, or refused', async () => {
-  await prepareOutput(join(folder, 'x/y/z.png'));
+  // Several at once make the same folders.
+  await Promise.all([...'abcdefgh'].map((name) => prepareOutput(join(folder, `x/y/${name}.png`))));
   expect(statSync(join(folder, 'x/y')).isDirectory()).toBe(true);
   await expect(prepareOutput(join(folder, 'x'))).rejects.toThrow('x: cannot be written: it is a folder');
   await expect(prepareOutput('/proc/none/z.png')).rejects.toThrow('cannot be written');

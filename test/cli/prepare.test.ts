@@ -230,7 +230,7 @@ describe('data', () => {
     const error = await open.batch(0).catch((thrown: UserError) => thrown);
     expect(render(error as UserError)).toContain(`error: ${join(data, 'a.png')}: the PNG is broken\n`);
     await open.close();
-    await expect(open.batch(50)).rejects.toThrow('the data thread was closed');
+    await expect(open.batch(50)).rejects.toThrow('the thread was closed');
   });
 });
 
