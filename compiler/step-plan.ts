@@ -50,9 +50,9 @@ export function planStep(step: StepGraph, target: Target, options: PlanOptions =
   const recomputed = lowerStep({ ...optimized, graph: verify(less.graph, 'recomputation') }, target);
   const needed = totalOf(recomputed.plan, options);
   if (needed > available) {
-    fail(`a training step of ${graph.name} needs ${printBytes(needed)}`, {
+    fail(`a training step of ${graph.name} needs at least ${printBytes(needed)}`, {
       notes: [
-        `without recomputing anything it needs ${printBytes(memory)}`,
+        `that is with activations computed twice; without, it needs ${printBytes(memory)}`,
         `there are ${printBytes(available)}`,
       ],
       help: SMALLER,

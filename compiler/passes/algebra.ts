@@ -54,12 +54,13 @@ const literalOperand: Rule = {
   },
 };
 
-/** 1 * x, 0 + x, 0 * x, -(-x), and factors one after another. */
+/** What holds gradients back, 1 * x, 0 + x, 0 * x, -(-x), and factors one after another. */
 const units: Rule = {
   name: 'units',
   apply({ op, inputs, attrs, type, loc }, context) {
     const [x] = inputs as [Ref];
     const by = op === 'neg' ? -1 : Number(attrs.by);
+    if (op === 'detach') return x;
     if (op === 'offset') return by === 0 ? x : undefined;
     if (op !== 'scale' && op !== 'neg') return undefined;
     if (by === 1) return x;

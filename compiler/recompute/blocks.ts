@@ -36,21 +36,18 @@ export function forwardPass(graph: Graph, results: readonly Ref[]): ForwardPass 
   for (const { ref, inputs } of nodes.toReversed()) {
     if (forward.has(ref)) for (const input of inputs) forward.add(input);
   }
-  // State may be another by the time of the backward pass: what is computed from it is kept.
-  const stateful = new Set(graph.updates.map(({ param }) => param));
   const types = typesOf(graph);
   const layouts = layoutsOf(graph);
   const sizes = new Map<Ref, number>();
   const lastUse = new Map<Ref, number>();
   const kept = new Set<Ref>();
   nodes.forEach(({ ref, inputs, type }, place) => {
-    if (inputs.some((input) => stateful.has(input))) stateful.add(ref);
     if (!forward.has(ref)) {
       for (const input of inputs) kept.add(input);
       return;
     }
     for (const input of inputs) lastUse.set(input, place);
-    if (layouts.get(ref) === 'image' && !stateful.has(ref)) sizes.set(ref, sizeOf(type.shape as number[]));
+    if (layouts.get(ref) === 'image') sizes.set(ref, sizeOf(type.shape as number[]));
   });
   for (const ref of results) lastUse.set(ref, nodes.length);
   const places = new Map(nodes.map(({ ref }, i) => [ref, i]));

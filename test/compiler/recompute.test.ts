@@ -75,6 +75,8 @@ describe('a plan within a budget', () => {
   });
 
   test('says what would help when even the least is too much', () => {
-    expect(() => planStep(step, GENERIC, { memory: 1000 })).toThrow(/^a training step of net needs .+ KiB$/);
+    expect(() => planStep(step, GENERIC, { memory: 1000 })).toThrow(
+      /^a training step of net needs at least .+ KiB$/,
+    );
   });
 });
