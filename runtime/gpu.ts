@@ -72,12 +72,27 @@ export async function readBuffer<T>(
   }
 }
 
+/** What a platform does while the host waits for a device. */
+export interface Waiting {
+  begin(): void;
+  end(): void;
+}
+
+const platforms = new WeakMap<GPUDevice, Waiting>();
+
+/** For the door that opened `device`. */
+export function whileWaiting(device: GPUDevice, waiting: Waiting): void {
+  platforms.set(device, waiting);
+}
+
 /** Waits that end when the device is lost, so that nothing hangs; one subscription however many waits there are. */
 export class LossGuard {
   #error: UserError | undefined;
   readonly #waiting = new Set<(error: UserError) => void>();
+  readonly #platform: Waiting | undefined;
 
   constructor(device: GPUDevice) {
+    this.#platform = platforms.get(device);
     void device.lost.then(({ reason, message }) => {
       this.#error = new UserError({
         message:
@@ -94,11 +109,15 @@ export class LossGuard {
       promise.catch(() => {}); // it ends in the same way
       throw this.#error;
     }
+    this.#platform?.begin();
     return new Promise<T>((resolve, reject) => {
       this.#waiting.add(reject);
       promise
         .then(resolve, (error) => reject(this.#error ?? error))
-        .finally(() => this.#waiting.delete(reject));
+        .finally(() => {
+          this.#waiting.delete(reject);
+          this.#platform?.end();
+        });
     });
   }
 }

@@ -6,6 +6,7 @@ import { totalmem } from 'node:os';
 import { fail } from '../diagnostics.js';
 import { type Description, describe, requestDevice } from './device.js';
 import { softwareAdvice } from './node-advice.js';
+import { restWhileWaiting } from './node-rest.js';
 import { packagedSwiftShader } from './node-swiftshader.js';
 import {
   installedDrivers,
@@ -38,6 +39,7 @@ export async function openDevice({ device: wanted = 'auto' }: DeviceOptions = {}
   const { instance, adapter, description, driver } = await findAdapter(wanted);
   instances.add(instance);
   const gpu = await requestDevice(adapter);
+  if (description.kind === 'software') restWhileWaiting(gpu);
   return {
     gpu,
     description,
