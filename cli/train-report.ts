@@ -5,7 +5,7 @@ import { printBytes } from '../runtime/gpu.js';
 import type { StepMemory } from '../runtime/stepper.js';
 import type { MetricsLine, StepMetrics, ValidationMetrics } from '../train/metrics.js';
 import { printable, printDuration, printItems, printTable } from './human.js';
-import type { Io } from './io.js';
+import type { Io, Terminal } from './io.js';
 import { statusLine } from './status-line.js';
 
 export type TrainEvent =
@@ -57,14 +57,26 @@ export type TrainEvent =
 
 export type TrainReport = (event: TrainEvent) => void;
 
-export function trainReporter({ stdout, stderr }: Io, json: boolean): TrainReport {
-  if (json) return (event) => void (event.event !== 'progress' && stdout.write(`${JSON.stringify(event)}\n`));
+export interface TrainReporter {
+  readonly report: TrainReport;
+  /** Takes away what is not worth keeping. */
+  end(): void;
+}
+
+export function trainReporter({ stdout, stderr }: Io, json: boolean): TrainReporter {
+  if (json) return { report: jsonLines(stdout), end() {} };
   const line = statusLine(stderr);
-  return (event) => {
+  const report: TrainReport = (event) => {
     if (event.event === 'progress') return line.show(() => describeProgress(event));
     const text = describe(event);
     if (text !== undefined) line.keep(text);
-    else if (event.event === 'end') line.end();
+  };
+  return { report, end: line.end };
+}
+
+function jsonLines(stdout: Terminal): TrainReport {
+  return (event) => {
+    if (event.event !== 'progress') stdout.write(`${JSON.stringify(event)}\n`);
   };
 }
 
@@ -108,10 +120,7 @@ function describeStage(event: Event<'stage'>): string {
     ],
     ['loss', loss],
     ['data', `${batch}, from ${printItems(images, 'image')}`],
-    [
-      'step',
-      `${printItems(dispatches, 'dispatch').replace(/hs$/, 'hes')} of ${printItems(kernels, 'kernel')}, ${precision}`,
-    ],
+    ['step', `${count(dispatches)} dispatches of ${count(kernels)} kernels, ${precision}`],
     [
       'memory',
       `${printBytes(arenas + planned + constants)}: ${printBytes(arenas)} for what is trained, ` +

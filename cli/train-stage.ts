@@ -40,7 +40,9 @@ export interface TrainSession {
   readonly data: string;
   readonly dataLr?: string;
   readonly tests?: () => AsyncIterable<TestImage>;
-  /** A file of weights for stages that start from no other. */
+  /** The stages to be trained, in their order. */
+  readonly stages: readonly TrainingStage[];
+  /** A file of weights that they start from, but for those that start from one another. */
   readonly init?: string;
   readonly vgg?: string;
   readonly precision: DType;
@@ -50,7 +52,7 @@ export interface TrainSession {
   device(): Promise<NodeDevice>;
   readonly report: TrainReport;
   readonly signal: AbortSignal;
-  /** Called when steps are taken: from then on an interruption waits for a checkpoint. */
+  /** From now on an interruption waits for a checkpoint. */
   onBegin(): void;
 }
 
@@ -61,7 +63,11 @@ export async function trainInFolder(session: TrainSession, stage: TrainingStage)
   const data = await openStageData(session, stage);
   try {
     for (const text of data.notes) report({ event: 'note', text });
-    const settings = { ...(await settingsOf(program, stage, precision)), images: String(data.images) };
+    const settings = {
+      ...(await settingsOf(program, stage, precision)),
+      images: String(data.images),
+      reduced: session.dataLr === undefined ? 'made' : 'given',
+    };
     const checkpoint = await folder.newest(stage.name);
     if (checkpoint) checkSettings(folder.path, checkpoint.settings, settings);
     const origin = checkpoint
@@ -97,22 +103,23 @@ interface Origin {
   readonly start?: Tensors;
 }
 
-/** The weights of the stage that this one starts from, else those the user gives. */
+/** The weights that the user gives, or those of the stage that this one starts from. */
 async function originOf(
-  { program, folder, init, command }: TrainSession,
+  { program, folder, stages, init, command }: TrainSession,
   stage: TrainingStage,
 ): Promise<Origin> {
   const generator = generatorOf(program);
   const parameters = parametersOf(generator);
   const { name, from } = stage;
-  const before = from === undefined ? undefined : await folder.newest(from);
+  if (init !== undefined && !stages.some((one) => one.name === from))
+    return { from: init, start: matchWeights(parameters, await loadWeights(init)) };
+  if (from === undefined) return { from: 'random values' };
+  const before = await folder.newest(from);
   if (before) {
     const weights = generatorWeights(before.state, generator.name, parameters);
     const start = new Map([...weights].map(([tensor, { data }]) => [tensor, data]));
     return { from: `${from} after ${printItems(before.state.step, 'step')}`, start };
   }
-  if (init !== undefined) return { from: init, start: matchWeights(parameters, await loadWeights(init)) };
-  if (from === undefined) return { from: 'random values' };
   return fail(`stage \`${name}\` starts from \`${from}\`, which was not trained in ${folder.path}`, {
     help: `train it first: \`src ${withStage(command, from)}\`; or start from other weights: --init FILE`,
   });
@@ -139,7 +146,7 @@ async function run(session: TrainSession, stage: TrainingStage, prepared: Prepar
   const { data, perception, settings, start } = prepared;
   const { name, steps } = stage;
   if (prepared.state && prepared.state.step >= steps) {
-    const text = `${name}: its ${printItems(steps, 'step')} are done; --steps says how many there are`;
+    const text = `${name}: its ${printItems(steps, 'step')} are done; with --steps N it goes on to step N`;
     report({ event: 'note', text });
     return true;
   }
@@ -156,6 +163,7 @@ async function run(session: TrainSession, stage: TrainingStage, prepared: Prepar
     settings,
     at: state,
   });
+  session.onBegin();
   const began = performance.now();
   const { step } = await trainStage(device.gpu, planned, {
     state,
@@ -167,7 +175,6 @@ async function run(session: TrainSession, stage: TrainingStage, prepared: Prepar
     signal,
     ...(tests && { tests }),
     onStep: (metrics) => {
-      session.onBegin();
       const left = (steps - metrics.step) * stage.batch * stage.accumulate;
       report({ event: 'progress', metrics, steps, secondsLeft: left / metrics.imagesPerSecond });
     },

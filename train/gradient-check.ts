@@ -42,18 +42,17 @@ interface Group {
   readonly params: readonly Ref[];
 }
 
-/** A program whose patches are as small as its discriminators allow. `load` gives it for patches of one size. */
-export function withSmallPatches(load: (patch: number) => Program): Program {
-  let refusal: unknown;
-  for (const patch of [16, 24, 32, 48, 64, 96, 128, 192, 256]) {
+/** A program whose patches are as small as its discriminators allow: `load` gives it with patches of another size. */
+export function withSmallPatches(load: (patch?: number) => Program): Program {
+  const written = load(); // what is wrong with it at any size is told here
+  for (const patch of [16, 24, 32, 48, 64, 96, 128, 192]) {
     try {
       return load(patch);
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
-      refusal = error;
     }
   }
-  throw refusal;
+  return written;
 }
 
 /** All stages of a program, one after another. */

@@ -46,8 +46,8 @@ export interface Training {
 
 /** Trains a stage of a program. Without a recorder nothing is kept but the result. */
 export async function train(device: GPUDevice, program: Program, request: TrainRequest): Promise<Training> {
-  const { images, start, perception = {}, precision, ...rest } = request;
-  const stage = overridden(stageNamed(program, request.stage), request);
+  const { images, start, perception = {}, precision, stage: name, steps: _, batch: __, ...passed } = request;
+  const stage = overridden(stageNamed(program, name), request);
   const planned = planStage(program, stage, targetFor(device, precision), request.memory);
   const generator = generatorOf(program);
   const parameters = parametersOf(generator);
@@ -59,7 +59,7 @@ export async function train(device: GPUDevice, program: Program, request: TrainR
       checkpoint: Number.POSITIVE_INFINITY,
       minutes: Number.POSITIVE_INFINITY,
     },
-    ...rest,
+    ...passed,
     state: request.state ?? initialState(planned, start && matchWeights(parameters, start)),
     perception: perceptionValues(program, stage, perception),
     batches: batchesOf(program, stage, images),

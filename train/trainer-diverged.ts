@@ -25,7 +25,7 @@ export async function failDiverged(
         : 'every value is a number, but the norm of the gradient is none',
       `the learning rate is ${rate}`,
     ],
-    help: 'use a smaller learning rate, or `clip(1)`; training goes on from the last checkpoint, before this step',
+    help: 'use a smaller learning rate, or limit the gradient: `clip(1)`',
   });
 }
 

@@ -13,7 +13,7 @@ import { type Sample, sampleSheet } from './sheet.js';
 import { generatorOf, type PlannedStage, parametersOf } from './stages.js';
 import type { TrainingState } from './state.js';
 import type { TrainOptions } from './trainer.js';
-import { evaluate } from './validation.js';
+import { evaluate, type TestImage } from './validation.js';
 
 /** Images on a sheet. */
 const SAMPLES = 4;
@@ -39,10 +39,9 @@ export class Validator {
     return generatorWeights(state, this.#network, this.#parameters);
   }
 
-  /** Records scores and a sheet; does nothing where there are no images. */
-  async run(state: TrainingState): Promise<ValidationMetrics | undefined> {
-    const { tests, recorder, memory, signal } = this.#options;
-    if (!tests) return undefined;
+  /** Records scores and a sheet. */
+  async run(state: TrainingState, tests: () => AsyncIterable<TestImage>): Promise<void> {
+    const { recorder, memory, signal } = this.#options;
     const weights = new Map([...this.weights(state)].map(([name, { data }]) => [name, data]));
     const network = await open(this.#device, this.#plan, weights, memory === undefined ? {} : { memory });
     const samples: Sample[] = [];
@@ -60,7 +59,6 @@ export class Validator {
       };
       await recorder.metrics(metrics);
       await recorder.sample(state, sampleSheet(samples));
-      return metrics;
     } finally {
       await network.close();
     }

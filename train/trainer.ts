@@ -2,8 +2,7 @@
 // losses read without stalling, metrics, validation and checkpoints at their intervals. What it leaves behind goes to a
 // Recorder, so that it runs in a browser as in Node. Taken up from a checkpoint it gives the same bits.
 
-import type { Inputs } from '../runtime/stepper.js';
-import { Stepper } from '../runtime/stepper.js';
+import { type Inputs, Stepper } from '../runtime/stepper.js';
 import type { BatchSource } from './batch.js';
 import { prefetch } from './data/prefetch.js';
 import { initialValues } from './initialize.js';
@@ -74,6 +73,7 @@ export async function trainStage(
   const reports = new StepReports(planned, options);
   const stepper = await openStepper(device, planned, options, reports.take);
   const validator = new Validator(device, planned, options);
+  const { tests } = options;
   const isScaled = planned.plan.precision === 'f16';
   const batches = prefetch(options.batches, stage.accumulate);
   let { state } = options;
@@ -100,6 +100,7 @@ export async function trainStage(
   };
 
   try {
+    if (step > 0) await restore(stepper, state);
     reports.begin();
     while (step < stage.steps && !signal?.aborted) {
       const inputs = await inputsOf(planned, batches, step);
@@ -107,11 +108,11 @@ export async function trainStage(
       step++;
       await check();
       const isDue = (interval: number) => step % interval === 0 || step === stage.steps;
-      const validate = options.tests !== undefined && isDue(every.validate);
+      const validate = tests !== undefined && isDue(every.validate);
       const checkpoint = isDue(every.checkpoint) || performance.now() - saved.time > 60_000 * every.minutes;
       if (validate || checkpoint) await settle();
       if (validate) {
-        await validator.run(state).catch((error) => {
+        await validator.run(state, tests).catch((error) => {
           if (!signal?.aborted) throw error; // an interrupted training is still saved
         });
       }
@@ -128,14 +129,14 @@ export async function trainStage(
   }
 }
 
-async function openStepper(
+function openStepper(
   device: GPUDevice,
   { program, stage, plan }: PlannedStage,
   { state, perception, memory }: TrainOptions,
   onLosses: StepReports['take'],
 ): Promise<Stepper> {
   const { optimizer, clip } = stage;
-  const stepper = await Stepper.open(device, plan, new Map([...perception, ...state.values]), {
+  return Stepper.open(device, plan, new Map([...perception, ...state.values]), {
     adam: Object.fromEntries(trainedNetworks(program, stage).map(({ name }) => [name, optimizer])),
     ...keptOf(program, stage),
     ...(clip !== undefined && { clip }),
@@ -143,12 +144,13 @@ async function openStepper(
     ...(memory !== undefined && { memory }),
     onLosses,
   });
-  if (state.step > 0) {
-    await stepper.write('moment1', state.moment1);
-    await stepper.write('moment2', state.moment2);
-    if (state.average) await stepper.write('average', state.average);
-  }
-  return stepper;
+}
+
+/** What `open` begins with zeros, or with the parameters. */
+async function restore(stepper: Stepper, { moment1, moment2, average }: TrainingState): Promise<void> {
+  await stepper.write('moment1', moment1);
+  await stepper.write('moment2', moment2);
+  if (average) await stepper.write('average', average);
 }
 
 /** `before` with what has changed since; parameters that stay as they are do not come from the device. */

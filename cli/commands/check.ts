@@ -67,7 +67,7 @@ function prepareCheck(source: Source, { set, network, gradients }: Options): Che
     if (network !== undefined) {
       fail('--gradients checks all networks that are trained', { help: 'leave out --network' });
     }
-    const program = withSmallPatches((patch) => load(source, { set, patch }));
+    const program = withSmallPatches((patch) => load(source, { set, ...(patch !== undefined && { patch }) }));
     return (device, target) => checkGradients(device, program, target);
   }
   const compiled = compile(source, { set, ...(network !== undefined && { network }) });

@@ -89,7 +89,7 @@ async function train(io: Io, path: string, options: Options, command: readonly s
   const stages = chosenStages(program, options);
   const tests = options.val === undefined ? undefined : await testImages(options.val, program);
 
-  const report = trainReporter(io, options.json ?? false);
+  const { report, end } = trainReporter(io, options.json ?? false);
   const all = recipeOf(program).stages.map(
     (stage) => stages.find(({ name }) => name === stage.name) ?? stage,
   );
@@ -113,6 +113,7 @@ async function train(io: Io, path: string, options: Options, command: readonly s
       ...given(options),
       program,
       folder,
+      stages,
       command,
       data,
       device: openOnce,
@@ -127,6 +128,7 @@ async function train(io: Io, path: string, options: Options, command: readonly s
     for (const stage of stages) if (!(await trainInFolder(session, stage))) return;
     await writeBlends(program, folder, report);
   } finally {
+    end();
     io.signal.removeEventListener('abort', onAbort);
     await device?.close();
     await folder.close();
@@ -160,12 +162,10 @@ function chosenStages(program: Program, { stage, steps, batch }: Options): Train
 
 async function checkResumable(folder: RunFolder, stages: readonly TrainingStage[]): Promise<void> {
   for (const { name } of stages) if (await folder.newest(name)) return;
-  fail(
-    `${folder.path}: there is no checkpoint of ${stages.map(({ name }) => name).join(' or ')} to go on from`,
-    {
-      help: 'leave out --resume to begin',
-    },
-  );
+  const names = stages.map(({ name }) => name).join(' or ');
+  fail(`${folder.path}: there is no checkpoint of ${names} to go on from`, {
+    help: 'leave out --resume to begin',
+  });
 }
 
 /** Bytes of test images that are kept from one validation to the next. */

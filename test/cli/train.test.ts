@@ -143,6 +143,27 @@ describeOnDevice('a training', () => {
     ]);
   });
 
+  test('people are told what is trained and how well', async () => {
+    const argv = ['train', tiny, '--data', data, '--val', data, '--out', run('told'), '--stage', 'psnr'];
+    const { code, out, err } = await start(program.main, [...argv, '--steps', '2']).ended;
+    expect({ code, out }).toEqual({ code: 0, out: '' });
+    const lines = err.trim().split('\n').slice(1); // after the device
+    expect(lines).toEqual([
+      expect.stringMatching(/^stage {3}psnr: 2 steps, from random values$/),
+      'loss    l1',
+      'data    4 patches of 16x16, from 3 images',
+      expect.stringMatching(/^step {4}\d+ dispatches of \d+ kernels, f32$/),
+      expect.stringMatching(/^memory {2}\d+ KiB: \d+ KiB for what is trained, \d+ KiB for what is computed/),
+      ...['1', '2'].map((step) =>
+        expect.stringMatching(
+          new RegExp(`^psnr ${step}: PSNR-Y [\\d.]+ dB \\(bicubic [\\d.]+, [-+][\\d.]+\\), SSIM-Y `),
+        ),
+      ),
+      expect.stringMatching(/^psnr: 2 of 2 steps in [\d.]+ s -> .*runs\/told\/weights\/psnr.safetensors$/),
+    ]);
+    expect(filesIn(join(run('told'), 'samples'))).toEqual(['psnr-1.png', 'psnr-2.png']);
+  });
+
   test('interrupted, it saves and says so; taken up again it gives the same bits', async () => {
     const started = train('interrupted', '--stage', 'psnr', '--steps', '100000', '--checkpoint', '4');
     await untilSaved('interrupted', 8);

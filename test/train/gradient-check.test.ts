@@ -4,7 +4,6 @@
 import { afterEach, expect, test } from 'vitest';
 import { opNamed } from '../../compiler/ops/registry.js';
 import type { Finding } from '../../compiler/selfcheck.js';
-import { UserError } from '../../diagnostics.js';
 import { load, targetFor } from '../../index.js';
 import { checkGradients, withSmallPatches } from '../../train/gradient-check.js';
 import { describeOnDevice } from '../on-device.js';
@@ -16,12 +15,14 @@ const TEXT = TINY.replace(
 );
 
 test('patches are as small as discriminators allow', () => {
-  const sized = (text: string) => withSmallPatches((patch) => load({ name: 'a.sr', text }, { patch }));
+  const sized = (text: string) =>
+    withSmallPatches((patch) => load({ name: 'a.sr', text }, patch === undefined ? {} : { patch }));
   expect(sized(TINY).recipe?.stages[0]?.patch).toBe(16);
   const wide = TINY.replace(/discriminator critic.*/, 'discriminator critic = vgg128(features=4)');
-  expect(sized(wide).recipe?.stages[0]?.patch).toBe(32);
+  expect(sized(wide.replace('patch: 16', 'patch: 64')).recipe?.stages[0]?.patch).toBe(32);
   const fixed = TINY.replace(/critic :.*/, 'critic : (3, 52, 52) -> (1, 1, 1) { linear(1) }');
-  expect(() => sized(fixed)).toThrow(UserError);
+  expect(sized(fixed.replace('patch: 16', 'patch: 52')).recipe?.stages[0]?.patch).toBe(52);
+  expect(() => sized(fixed)).toThrow('does not take the recipe');
 });
 
 describeOnDevice('gradients', ({ gpu }) => {

@@ -183,7 +183,7 @@ describeOnDevice('a stage', ({ gpu }) => {
     if (!(error instanceof UserError)) throw error;
     const [{ message, notes, help }] = error.diagnostics as [(typeof error.diagnostics)[0]];
     expect(message).toBe('stage `psnr` diverged: step 2 gives no numbers');
-    expect(notes?.[0]).toBe('the first Inf is in `tiny.head.prelu`, map_prelu_8, at tiny.sr:4:28');
+    expect(notes?.[0]).toMatch(/^the first Inf is in `tiny.head.prelu`, map_prelu\w*, at tiny.sr:4:28$/);
     expect(notes?.[1]).toBe('the learning rate is 1e+30');
     expect(help).toContain('smaller learning rate');
     expect(losses(recorded)).toHaveLength(1);
