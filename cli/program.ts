@@ -41,6 +41,7 @@ const EXAMPLES = `
 Examples:
   src run esrgan --weights RealESRGAN_x4plus.pth --input photo.jpg
   src run esrgan --weights RealESRGAN_x4plus.pth --input photos/ --output large/
+  src train mine.sr --data photos/ --out runs/mine
   src inspect RealESRGAN_x4plus.pth
   src show rrdb
   src doctor

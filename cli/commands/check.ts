@@ -28,7 +28,10 @@ export function checkCommand(io: Io): Command {
     )
     .argument('<file.sr>', 'your own file, or esrgan, compact, … that come with this program')
     .addOption(setOption())
-    .option('--gradients', 'check what its trainings learn from instead: the gradient of every parameter')
+    .option(
+      '--gradients',
+      'check the gradients of its trainings instead; large networks take minutes: --set blocks=1',
+    )
     .option('--network <name>', 'the network to check; by default the generator')
     .addOption(precisionOption('of activations and weights').default('f32'))
     .option('--device <which>', 'auto, hardware, software, or a part of its name', 'auto')
