@@ -1,7 +1,7 @@
 // What a program's stages minimise: its losses, lowered on patches of the size that recipe and discriminators agree on.
 
 import { fail, internal, type Source, type Span } from '../diagnostics.js';
-import { sym } from '../runtime/dims.js';
+import { isSymbolic, sym } from '../runtime/dims.js';
 import type { Expr } from './ast.js';
 import type { LossContext } from './loss-objective.js';
 import { type Loss, lowerLoss } from './losses.js';
@@ -52,8 +52,13 @@ export function lowerObjectives(
       : problems.attempt(() => lowerLoss(name, minimize, context));
     if (!loss) return [];
     if (!isName) unnamed.push(loss);
-    problems.attempt(() => checkPatch(stage, loss, networks));
-    return { ...stage, minimize: loss };
+    const own = problems.attempt(() => {
+      checkPatch(stage, loss, networks);
+      const [, height] = context.image;
+      if (isSymbolic(height) || height === stage.patch) return loss;
+      return lowerLoss(loss.name, minimize, { ...context, image: imageOf(networks, stage.patch) });
+    });
+    return own ? { ...stage, minimize: own } : [];
   });
   return {
     losses: [...named.values(), ...unnamed].filter((loss) => loss !== undefined),

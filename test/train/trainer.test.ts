@@ -1,6 +1,7 @@
 // Stages of a tiny program from start to end: what is learnt, recorded, taken up again, and said when it fails.
 
 import { expect, test } from 'vitest';
+import { GENERIC } from '../../compiler/target.js';
 import { UserError } from '../../diagnostics.js';
 import * as library from '../../index.js';
 import { decodeCheckpoint, encodeCheckpoint } from '../../train/checkpoint.js';
@@ -30,6 +31,28 @@ async function throughFile(state: TrainingState): Promise<TrainingState> {
   const checkpoint = await decodeCheckpoint('checkpoint', bytes);
   return checkpoint!.state;
 }
+
+test('a stage may have patches of its own size', () => {
+  const text = TINY.replace(
+    'minimize: l1 + 1e-2 * gan(critic);',
+    'patch: 8; minimize: l1 + 1e-2 * gan(critic);',
+  );
+  const program = tinyProgram(text);
+  const shapes = ['psnr', 'gan'].map((name) => {
+    const { step } = planStage(program, stageNamed(program, name), GENERIC);
+    return step.graph.inputs.map(({ type }) => type.shape);
+  });
+  expect(shapes).toEqual([
+    [
+      [4, 3, 8, 8],
+      [4, 3, 16, 16],
+    ],
+    [
+      [4, 3, 4, 4],
+      [4, 3, 8, 8],
+    ],
+  ]);
+});
 
 describeOnDevice('a stage', ({ gpu }) => {
   async function train({ text = TINY, stage: name = 'psnr', steps, precision = 'f32', ...given }: Given) {
