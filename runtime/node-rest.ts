@@ -10,14 +10,20 @@ const REST_MS = 1;
 export function restWhileWaiting(device: GPUDevice): void {
   const never = new Int32Array(new SharedArrayBuffer(4));
   let waits = 0;
+  let turns = false;
   const turn = () => {
-    if (waits === 0) return;
+    turns = waits > 0;
+    if (!turns) return;
     Atomics.wait(never, 0, 0, REST_MS);
     setImmediate(turn);
   };
   whileWaiting(device, {
     begin() {
-      if (waits++ === 0) setImmediate(turn);
+      waits++;
+      // One wait may follow another before the loop has turned: it goes on sleeping once each turn, not twice.
+      if (turns) return;
+      turns = true;
+      setImmediate(turn);
     },
     end() {
       waits--;
