@@ -48,6 +48,12 @@ export interface Training {
 export async function train(device: GPUDevice, program: Program, request: TrainRequest): Promise<Training> {
   const { images, start, perception = {}, precision, stage: name, steps: _, batch: __, ...passed } = request;
   const stage = overridden(stageNamed(program, name), request);
+  const { state: before } = passed;
+  if (before && before.stage !== stage.name) {
+    fail(`stage \`${stage.name}\` cannot go on from a state of \`${before.stage}\``, {
+      help: 'pass the weights of that training as `start`',
+    });
+  }
   const planned = planStage(program, stage, targetFor(device, precision), request.memory);
   const generator = generatorOf(program);
   const parameters = parametersOf(generator);
@@ -60,7 +66,7 @@ export async function train(device: GPUDevice, program: Program, request: TrainR
       minutes: Number.POSITIVE_INFINITY,
     },
     ...passed,
-    state: request.state ?? initialState(planned, start && matchWeights(parameters, start)),
+    state: before ?? initialState(planned, start && matchWeights(parameters, start)),
     perception: perceptionValues(program, stage, perception),
     batches: batchesOf(program, stage, images),
   });
@@ -80,13 +86,13 @@ const CACHE_BYTES = 2 ** 28;
 
 function batchesOf(program: Program, { name, batch, patch, minimize }: TrainingStage, source: ImageSource) {
   const { seed, augment, degrade } = recipeOf(program);
-  const { images } = largeEnough(source.images, patch);
-  const indices = images.map((image) => source.images.indexOf(image));
+  const numbered = source.images.map(({ name, width, height }, index) => ({ name, width, height, index }));
+  const { images } = largeEnough(numbered, patch);
   const { loadReduced } = source;
   const large: ImageSource = {
     images,
-    load: (index) => source.load(indices[index]!),
-    ...(loadReduced && { loadReduced: (index) => loadReduced.call(source, indices[index]!) }),
+    load: (index) => source.load(images[index]!.index),
+    ...(loadReduced && { loadReduced: (index) => loadReduced.call(source, images[index]!.index) }),
   };
   const options = { seed, stage: name, batch, patch, augment, degrade, usm: minimize.sharpened };
   return batchSource(large, { ...options, cacheBytes: CACHE_BYTES });

@@ -98,12 +98,23 @@ export async function trainStage(
     await recorder.checkpoint(state);
     saved = { step, time: performance.now() };
   };
+  const saveRest = async () => {
+    if (saved.step === step) return;
+    await settle();
+    await save();
+  };
+  /** Data and validation may fail for reasons of their own: what was trained until then is kept. */
+  const elseSave = <T>(work: Promise<T>): Promise<T> =>
+    work.catch(async (error) => {
+      await saveRest();
+      throw error;
+    });
 
   try {
     if (step > 0) await restore(stepper, state);
     reports.begin();
     while (step < stage.steps && !signal?.aborted) {
-      const inputs = await inputsOf(planned, batches, step);
+      const inputs = await elseSave(inputsOf(planned, batches, step));
       await stepper.step({ t: step + 1, rates: ratesAt(planned, step), inputs });
       step++;
       await check();
@@ -112,17 +123,15 @@ export async function trainStage(
       const checkpoint = isDue(every.checkpoint) || performance.now() - saved.time > 60_000 * every.minutes;
       if (validate || checkpoint) await settle();
       if (validate) {
-        await validator.run(state, tests).catch((error) => {
-          if (!signal?.aborted) throw error; // an interrupted training is still saved
+        const validated = validator.run(state, tests).catch((error) => {
+          if (!signal?.aborted) throw error;
         });
+        await elseSave(validated);
       }
       if (checkpoint) await save();
       if (validate || checkpoint) reports.begin();
     }
-    if (saved.step < step) {
-      await settle();
-      await save();
-    }
+    await saveRest();
     return state;
   } finally {
     await stepper.close();

@@ -187,6 +187,25 @@ describeOnDevice('a stage', ({ gpu }) => {
     expect(recorded.saved.map(({ step }) => step)).toEqual([3, 5]);
   });
 
+  test('data or validation that fails loses no step', async () => {
+    const source = patterns(tinyProgram(), stageNamed(tinyProgram(), 'psnr'));
+    const failing = async (): Promise<never> => {
+      throw new Error('it is gone');
+    };
+    const first = recorder();
+    const batches = { batch: (k: number) => (k < 5 ? source.batch(k) : failing()) };
+    await expect(train({ batches, recorder: first })).rejects.toThrow('it is gone');
+    expect(first.states.map(({ step }) => step)).toEqual([5]);
+
+    const second = recorder();
+    const every = { ...EVERY, validate: 4, checkpoint: 4 };
+    const tests = () => ({ [Symbol.asyncIterator]: () => ({ next: failing }) });
+    await expect(train({ tests, every, recorder: second })).rejects.toThrow('it is gone');
+    expect(second.states.map(({ step }) => step)).toEqual([4]);
+    const { state } = await train({ steps: 4 });
+    expect(second.states).toEqual([state]);
+  });
+
   test('an interruption saves where it is', async () => {
     const interrupt = new AbortController();
     const onStep = ({ step }: { readonly step: number }) => {
@@ -225,6 +244,11 @@ describeOnDevice('a stage', ({ gpu }) => {
     const result = await network.run({ width: 5, height: 4, data: new Float32Array(3 * 5 * 4) });
     expect(result).toMatchObject({ width: 10, height: 8 });
     await network.close();
+
+    const request = { stage: 'gan', steps: 3, images, state };
+    await expect(library.train(gpu, tinyProgram(), request)).rejects.toThrow(
+      'stage `gan` cannot go on from a state of `psnr`',
+    );
   });
 
   test('what cannot be recorded ends it', async () => {

@@ -25,8 +25,9 @@ export function largeEnough<T extends SourceImage>(
   images: readonly T[],
   patch: number,
 ): { readonly images: readonly T[]; readonly note?: string } {
-  const large = images.filter(({ width, height }) => Math.min(width, height) >= patch);
-  const small = images.filter((image) => !large.includes(image));
+  const fits = ({ width, height }: Size) => Math.min(width, height) >= patch;
+  const large = images.filter(fits);
+  const small = images.filter((image) => !fits(image));
   if (small.length === 0) return { images };
   const sizes = listNames(small.map(({ name, width, height }) => `${name} (${width}x${height})`));
   if (large.length === 0) {
