@@ -35,7 +35,7 @@ export interface Diagnostic {
 }
 
 /** At most this many errors of one phase are shown. */
-export const MAX_DIAGNOSTICS = 20;
+const MAX_DIAGNOSTICS = 20;
 
 /** An error of the user's making. The CLI prints it without a stack and exits with code 2. */
 export class UserError extends Error {

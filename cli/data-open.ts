@@ -2,13 +2,15 @@
 // that neither the device nor Ctrl-C waits for them.
 
 import { availableParallelism, totalmem } from 'node:os';
+import { relative } from 'node:path';
 import { printBytes } from '../runtime/gpu.js';
 import type { BatchSource } from '../train/batch.js';
+import { shortHash } from '../train/checkpoint.js';
 import type { BatchOptions } from '../train/data/batches.js';
 import { largeEnough } from '../train/data/images.js';
 import { prefetch } from '../train/data/prefetch.js';
 import type { Size } from '../train/data/rgb.js';
-import { listData } from './data-files.js';
+import { type DataFile, listData } from './data-files.js';
 import { openDataThread } from './data-thread.js';
 
 export interface DataOptions extends Omit<BatchOptions, 'cacheBytes'> {
@@ -21,6 +23,8 @@ export interface DataOptions extends Omit<BatchOptions, 'cacheBytes'> {
 export interface OpenData extends BatchSource {
   /** How many there are to train on. */
   readonly images: number;
+  /** Of their names and sizes: with others a training does not go on. */
+  readonly digest: string;
   /** To be told to the user, once. */
   readonly notes: readonly string[];
   close(): Promise<void>;
@@ -35,6 +39,7 @@ const AHEAD = 2;
 export async function openData({ data, dataLr, ...options }: DataOptions): Promise<OpenData> {
   const listed = await listData(data, options.degrade.factor, dataLr);
   const { images, note } = largeEnough(listed.files, options.patch);
+  const digest = await digestOf(images, data);
   const degraded = options.degrade.kind === 'realesrgan' && dataLr === undefined;
   const count = degraded ? Math.max(1, availableParallelism() - 1) : 1;
   const memory = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
@@ -53,9 +58,16 @@ export async function openData({ data, dataLr, ...options }: DataOptions): Promi
   return {
     ...prefetch(source, AHEAD * count),
     images: images.length,
+    digest,
     notes: [...listed.notes, note, noteOnMemory(images, cacheBytes)].filter((text) => text !== undefined),
     close,
   };
+}
+
+/** By paths below their folder, which may be moved. */
+function digestOf(images: readonly DataFile[], folder: string): Promise<string> {
+  const lines = images.map(({ name, width, height }) => `${relative(folder, name)}\t${width}\t${height}`);
+  return shortHash(lines.join('\n'));
 }
 
 function noteOnMemory(images: readonly Size[], cacheBytes: number): string | undefined {

@@ -64,8 +64,8 @@ export async function trainInFolder(session: TrainSession, stage: TrainingStage)
   try {
     for (const text of data.notes) report({ event: 'note', text });
     const settings = {
-      ...(await settingsOf(program, stage, precision)),
-      images: String(data.images),
+      ...(await settingsOf(program, stage, precision, perception)),
+      images: `${data.images} (${data.digest})`,
       reduced: session.dataLr === undefined ? 'made' : 'given',
     };
     const checkpoint = await folder.newest(stage.name);

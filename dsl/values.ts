@@ -110,7 +110,7 @@ function sizeArithmetic(op: BinaryExpr['op'], a: Dim, b: Dim): Dim | undefined {
 }
 
 /** Every name an expression reads, once, in order. */
-export function namesIn(expr: Expr): string[] {
+function namesIn(expr: Expr): string[] {
   const names = new Set<string>();
   visit(expr, (part) => part.kind === 'ref' && names.add(part.name));
   return [...names];

@@ -131,3 +131,8 @@ export async function hash(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
   return [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }
+
+/** Enough of it to tell a few things apart, and for people to compare. */
+export async function shortHash(text: string): Promise<string> {
+  return (await hash(new TextEncoder().encode(text))).slice(0, 12);
+}

@@ -10,7 +10,8 @@ import { fail, internal } from '../diagnostics.js';
 import type { Loss, Network, Program, Recipe, Stage } from '../dsl/index.js';
 import { didYouMean } from '../dsl/suggest.js';
 import type { DType, Parameter } from '../runtime/plan.js';
-import { hash, type Settings } from './checkpoint.js';
+import { hash, type Settings, shortHash } from './checkpoint.js';
+import type { Tensors } from './state.js';
 
 export type TrainingStage = Stage<Loss>;
 
@@ -112,6 +113,7 @@ export async function settingsOf(
   program: Program,
   stage: TrainingStage,
   precision: DType,
+  perception: Tensors,
 ): Promise<Settings> {
   const { degrade, augment, seed } = recipeOf(program);
   const { from, minimize, patch, batch, accumulate, optimizer, schedule, ema, clip, freeze } = stage;
@@ -136,13 +138,22 @@ export async function settingsOf(
     ...Object.fromEntries(entries),
     generator: await digest([generatorOf(program).training]),
     loss: await digest(objectives),
+    ...(perception.size > 0 && { perception: await digestOf(perception) }),
   };
 }
 
+/** Tells other weights of perception networks apart. */
+async function digestOf(tensors: Tensors): Promise<string> {
+  const parts = await Promise.all(
+    [...tensors].map(async ([name, data]) => `${name} ${await hash(new Uint8Array(data.slice().buffer))}`),
+  );
+  return shortHash(parts.join('\n'));
+}
+
 /** Short, and the same wherever in a file the graph was written. */
-async function digest(graphs: readonly Graph[]): Promise<string> {
+function digest(graphs: readonly Graph[]): Promise<string> {
   const text = graphs.map((graph) =>
     printGraph({ ...graph, nodes: graph.nodes.map(({ loc: _, ...node }) => node) }),
   );
-  return (await hash(new TextEncoder().encode(text.join('\n')))).slice(0, 12);
+  return shortHash(text.join('\n'));
 }

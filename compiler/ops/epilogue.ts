@@ -30,7 +30,7 @@ export function printStep({ op, attr, operand, swapped }: EpilogueStep): string 
   return args.length ? `${op}(${args.join(', ')})` : op;
 }
 
-export function parseStep(text: string): EpilogueStep {
+function parseStep(text: string): EpilogueStep {
   const [, op, list] = /^(\w+)(?:\((.+)\))?$/.exec(text) ?? [];
   if (!op || !isPointwise(op)) return internal(`"${text}" is not an epilogue step`);
   const args = list?.split(', ') ?? [];

@@ -26,7 +26,7 @@ export function packConv(data: Float32Array, shape: Shape, packing: ConvPacking)
   return packed;
 }
 
-export function unpackConv(
+function unpackConv(
   packed: Float32Array,
   shape: Shape,
   packing: ConvPacking,
@@ -48,7 +48,7 @@ export function packVector(data: Float32Array, packing: VectorPacking): Float32A
   return packed;
 }
 
-export function unpackVector(
+function unpackVector(
   packed: Float32Array,
   shape: Shape,
   packing: VectorPacking,

@@ -33,6 +33,9 @@ const paths = writeFiles(folder, {
   'data/a.png': await picture(40, 0),
   'data/b.png': await picture(33, 1),
   'data/c.png': await picture(48, 2),
+  'other/a.png': await picture(40, 0),
+  'other/b.png': await picture(34, 1),
+  'other/c.png': await picture(48, 2),
   'small/a.png': await picture(12, 0),
   'empty/notes.txt': 'no image',
   'net.safetensors': new Uint8Array(8),
@@ -165,15 +168,17 @@ describeOnDevice('a training', () => {
   });
 
   test('interrupted, it saves and says so; taken up again it gives the same bits', async () => {
-    const started = train('interrupted', '--stage', 'psnr', '--steps', '100000', '--checkpoint', '4');
-    await untilSaved('interrupted', 8);
+    const started = train('interrupted', '--stage', 'psnr', '--steps', '100000', '--log', '1');
+    const recorded = join(run('interrupted'), 'metrics.jsonl');
+    while (!existsSync(recorded) || !readFileSync(recorded, 'utf8').includes('"step":3,'))
+      await setTimeout(20);
     started.child.kill('SIGINT');
     expect((await started.ended).code).toBe(130);
-    const saved = filesIn(join(run('interrupted'), 'checkpoints'));
-    expect(saved).toHaveLength(3);
+    const last = JSON.parse(readFileSync(recorded, 'utf8').trim().split('\n').at(-1)!);
+    expect(filesIn(join(run('interrupted'), 'checkpoints'))).toEqual([`psnr-${last.step}.safetensors`]);
     expect(existsSync(join(run('interrupted'), 'lock'))).toBe(false);
 
-    const steps = Math.max(...saved.map(stepsIn)) + 8;
+    const steps = last.step + 8;
     const rest = ['--stage', 'psnr', '--steps', String(steps)];
     expect((await train('interrupted', ...rest).ended).code).toBe(0);
     expect((await train('uninterrupted', ...rest).ended).code).toBe(0);
@@ -182,18 +187,21 @@ describeOnDevice('a training', () => {
   });
 
   test('killed, it goes on from the last checkpoint to the same bits', async () => {
-    const started = train('killed', '--stage', 'psnr', '--checkpoint', '4');
+    const psnr = ['--stage', 'psnr', '--log', '1', '--steps'];
+    const started = train('killed', ...psnr, '100000', '--checkpoint', '4');
     await untilSaved('killed', 12);
     started.child.kill('SIGKILL');
     await started.ended;
-    const { code, out } = await train('killed', '--stage', 'psnr').ended;
+    const steps = String(Math.max(...filesIn(join(run('killed'), 'checkpoints')).map(stepsIn)) + 8);
+    const { code, out } = await train('killed', ...psnr, steps).ended;
     expect(code).toBe(0);
     expect(events(out)[0]).toMatchObject({
       event: 'note',
       text: expect.stringContaining('its lock is taken over'),
     });
-    expect((await train('alive', '--stage', 'psnr').ended).code).toBe(0);
-    expect(checkpoint('killed', 'psnr-20').equals(checkpoint('alive', 'psnr-20'))).toBe(true);
+    expect((await train('alive', ...psnr, steps).ended).code).toBe(0);
+    const [killed, alive] = ['killed', 'alive'].map((name) => checkpoint(name, `psnr-${steps}`));
+    expect(killed!.equals(alive!)).toBe(true);
     const metrics = (name: string) =>
       readFileSync(join(run(name), 'metrics.jsonl'), 'utf8')
         .trim()
@@ -218,6 +226,10 @@ describeOnDevice('a training', () => {
     const [{ message, notes }] = JSON.parse(out).errors;
     expect(message).toContain('other things are trained now: batch, precision');
     expect(notes).toContain('batch: 4 then, 2 now');
+
+    const others = await train('alive', '--stage', 'psnr', '--data', join(folder, 'other')).ended;
+    expect(others.code).toBe(2);
+    expect(JSON.parse(others.out).errors[0].message).toMatch(/other things are trained now: images$/);
   });
 
   test('a stage that starts from one that is not there', async () => {

@@ -8,7 +8,9 @@ import {
   encodeCheckpoint,
   generatorWeights,
 } from '../../train/checkpoint.js';
+import { settingsOf, stageNamed } from '../../train/stages.js';
 import type { TrainingState } from '../../train/state.js';
+import { tinyProgram } from './tiny.js';
 
 /** Values that arithmetic would not leave alone: -0, a subnormal, infinities, a NaN with a payload. */
 const BITS = Uint32Array.of(0x80000000, 1, 0x7f800000, 0xff800000, 0x7fc01234, 0x3f800001);
@@ -94,6 +96,17 @@ test('settings that are no longer the same are told, with both values', () => {
   } catch (error) {
     expect(error).toHaveProperty('diagnostics.0.notes', ['batch: 16 then, 8 now']);
   }
+});
+
+test('settings tell other weights of perception networks', async () => {
+  const program = tinyProgram();
+  const settings = async (value: number) => {
+    const perception = new Map([['vgg.conv.weight', Float32Array.of(1, value)]]);
+    return settingsOf(program, stageNamed(program, 'psnr'), 'f32', perception);
+  };
+  expect(await settings(2)).toEqual(await settings(2));
+  const [a, b] = [await settings(2), await settings(3)];
+  expect(Object.keys(a).filter((name) => a[name] !== b[name])).toEqual(['perception']);
 });
 
 test('the generator is taken from the average, its running statistics from the values', () => {

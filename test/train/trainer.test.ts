@@ -135,22 +135,27 @@ describeOnDevice('a stage', ({ gpu }) => {
     expect(second.state).toEqual(whole.state);
   });
 
-  test('batches are accumulated', async () => {
-    const text = TINY.replace('batch: 4', 'batch: 2; accumulate: 2');
+  test('batches are accumulated, to the same bits when taken up again: with clipping and spectral norms, too', async () => {
+    const text = TINY.replace('batch: 4', 'batch: 2; accumulate: 2')
+      .replace('conv(8); batchnorm', 'conv(8, spectral=true)')
+      .replace('adam(lr=1e-3)', 'adam(lr=1e-3); clip(0.1)');
     const asked: number[] = [];
     const program = tinyProgram(text);
-    const source = patterns(program, stageNamed(program, 'psnr'));
+    const source = patterns(program, stageNamed(program, 'gan'));
     const batches = {
       batch(k: number) {
         asked.push(k);
         return source.batch(k);
       },
     };
-    const { state, recorded } = await train({ text, steps: 2, batches });
+    const whole = await train({ text, stage: 'gan', steps: 4 });
+    const { state, recorded } = await train({ text, stage: 'gan', steps: 2, batches });
     expect(losses(recorded)).toHaveLength(2);
-    const again = await train({ text, steps: 3, batches, state: await throughFile(state) });
-    expect(again.state.step).toBe(3);
-    expect([...new Set(asked)].slice(0, 6)).toEqual([0, 1, 2, 3, 4, 5]);
+    const again = await train({ text, stage: 'gan', steps: 4, batches, state: await throughFile(state) });
+    expect(again.state).toEqual(whole.state);
+    expect([...new Set(asked)].slice(0, 8)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    const norms = whole.recorded.lines.flatMap((line) => ('norm' in line ? [line.norm!.tiny!] : []));
+    expect(Math.min(...norms)).toBeGreaterThan(0.1); // so that clipping takes place
   });
 
   test('what is frozen stays, and is saved with the rest', async () => {
