@@ -15,6 +15,7 @@ import { Readback } from './readback.js';
 import { largestPiece, runProgram } from './run.js';
 import { type Schedule, type Size, sizesOf } from './schedule.js';
 import { planTiles, roundSize } from './tiles.js';
+import { inTurn } from './turns.js';
 
 export interface NetworkOptions {
   /** Bytes of device memory to use at most. */
@@ -91,7 +92,7 @@ export class Network {
   #memory: number;
   /** What the size that ran last needs on the device. */
   #loaded: Loaded | undefined;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #inTurn = inTurn();
 
   constructor(parts: Parts, guard: LossGuard, options: NetworkOptions, constants: readonly GPUBuffer[]) {
     this.#parts = parts;
@@ -124,15 +125,6 @@ export class Network {
       this.#unload();
       for (const buffer of this.#constants) buffer.destroy();
     });
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(work);
-    this.#last = result.then(
-      () => {},
-      () => {},
-    );
-    return result;
   }
 
   async #run(image: PlanarImage, { onProgress, signal }: RunOptions): Promise<PlanarImage> {

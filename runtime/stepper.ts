@@ -24,6 +24,7 @@ import {
 import { type LossScale, type Optimization, trainedArenas } from './step-optimizer.js';
 import { buildStep, type StepParts, type StepProgram, type Work } from './step-program.js';
 import { readTensors, type Tensors, writeTensors } from './step-tensors.js';
+import { inTurn } from './turns.js';
 
 export type { Diagnosis, LossScale, StepMemory };
 
@@ -83,7 +84,7 @@ export class Stepper {
   readonly #options: StepperOptions;
   readonly #trained: readonly string[];
   readonly #inputs: readonly Port[];
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #inTurn = inTurn();
 
   private constructor(loaded: Loaded, options: StepperOptions) {
     const { plan, layout } = loaded;
@@ -196,15 +197,6 @@ export class Stepper {
       program.destroy();
       for (const buffer of weights.buffers) buffer.destroy();
     });
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(work);
-    this.#last = result.then(
-      () => {},
-      () => {},
-    );
-    return result;
   }
 
   async #step({ t, rates, inputs }: TrainingStep): Promise<void> {
