@@ -254,7 +254,8 @@ describe('experiments', () => {
 });
 
 describe('style', () => {
-  const shippedSources = readdirSync(new URL('../../graphs/', import.meta.url)).map((name) => ({
+  const files = readdirSync(new URL('../../graphs/', import.meta.url)).filter((name) => name.endsWith('.sr'));
+  const shippedSources = files.map((name) => ({
     name: `graphs/${name}`,
     text: readFileSync(new URL(`../../graphs/${name}`, import.meta.url), 'utf8'),
   }));
