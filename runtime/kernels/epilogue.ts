@@ -3,16 +3,21 @@
 
 import type { PointwiseOperand, PointwiseStep, View } from './kernel.js';
 import { applySteps } from './pointwise.js';
-import { elementIndex, groupsOf, load, store, type Width } from './text.js';
+import { elementIndex, groupsOf, LITERALS, load, type Numbers, store, type Width } from './text.js';
 
 /**
  * `fn put(pixel, group, phase, value)`: `pixel` is the linear index of the pixel in `y`, `group` the group of `width`
  * channels, `phase` the phase of a phased conv (0 elsewhere).
  */
-export function putFunction(y: View, steps: readonly PointwiseStep[], width: Width): string[] {
+export function putFunction(
+  y: View,
+  steps: readonly PointwiseStep[],
+  width: Width,
+  numbers: Numbers = LITERALS,
+): string[] {
   const at = (operand: PointwiseOperand): string => {
     if ('tensor' in operand)
-      return load(operand.tensor, width, elementIndex(operand.tensor, width, 'pixel', 'group'));
+      return load(operand.tensor, width, elementIndex(operand.tensor, width, 'pixel', 'group', numbers));
     if ('scalar' in operand) return `Value(${load(operand.scalar, width, '0u')}${width === 4 ? '.x' : ''})`;
     const { vector } = operand;
     const elements = (groupsOf(y.channels) * 4) / width;
@@ -21,17 +26,18 @@ export function putFunction(y: View, steps: readonly PointwiseStep[], width: Wid
   return [
     'fn put(pixel: u32, group: u32, phase: u32, value: Value) {',
     'var v = value;',
-    ...applySteps(steps, at),
-    ...zeroPadding(y, width),
-    store(y, width, elementIndex(y, width, 'pixel', 'group'), 'v'),
+    ...applySteps(steps, at, numbers),
+    ...zeroPadding(y, width, numbers),
+    store(y, width, elementIndex(y, width, 'pixel', 'group', numbers), 'v'),
     '}',
   ];
 }
 
 /** Pointwise steps may turn the zeros of the channel padding into something else; consumers rely on zeros. */
-function zeroPadding({ channels, offset }: View, width: Width): string[] {
+function zeroPadding({ channels, offset }: View, width: Width, numbers: Numbers): string[] {
   if ((offset + channels) % 4 === 0) return [];
-  if (width === 1) return [`v = select(v, 0, group >= ${channels}u);`];
+  if (width === 1) return [`v = select(v, 0, group >= ${numbers.count('channels', channels)});`];
   const kept = [0, 1, 2, 3].map((lane) => lane < channels % 4).join(', ');
-  return [`if (group == ${groupsOf(channels) - 1}u) { v = select(Value(), v, vec4<bool>(${kept})); }`];
+  const last = numbers.count('last', groupsOf(channels) - 1);
+  return [`if (group == ${last}) { v = select(Value(), v, vec4<bool>(${kept})); }`];
 }

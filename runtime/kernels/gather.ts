@@ -1,6 +1,7 @@
 // Kernels that move and resample: each output element is a small fixed expression over elements of one input. They
 // share one skeleton, in which consecutive invocations take consecutive channel groups and then columns, so that
-// whole pixels are loaded and stored contiguously; each op adds the lines that make `value`.
+// whole pixels are loaded and stored contiguously; each op adds the lines that make `value`. Memory sets their speed, so
+// sizes, strides and offsets are uniform words: one text serves all tensors that are padded alike.
 
 import { type Dim, mulDim } from '../dims.js';
 import { putFunction } from './epilogue.js';
@@ -9,8 +10,10 @@ import { roundUp } from './kernel.js';
 import {
   assemble,
   elementIndex,
+  f32Bits,
   literal,
   load,
+  numbersIn,
   reads,
   stepUses,
   type Use,
@@ -40,17 +43,17 @@ const WORKGROUP = { x: 64, y: 2 };
 export function copy(spec: GatherSpec): KernelCall {
   const aligned = spec.x.offset % 4 === 0 && spec.y.offset % 4 === 0;
   // The padding of an unaligned range ends at the next multiple of 4 of the buffer, not of the range.
-  const channel = aligned ? 'group' : `min(group, ${spec.x.channels - 1}u)`;
+  const channel = aligned ? 'group' : 'min(group, u.last)';
   return gather(
-    `copy_${spec.x.channels}`,
+    'copy',
     spec,
     [`let value = x_at(image, row, column, ${channel});`],
-    aligned ? {} : { xWidth: 1, yWidth: 1 },
+    aligned ? {} : { xWidth: 1, yWidth: 1, uniforms: { last: spec.x.channels - 1 } },
   );
 }
 
 export function upsampleNearest({ factor, ...spec }: GatherSpec & { factor: number }): KernelCall {
-  return gather(`nearest${factor}_${spec.x.channels}`, spec, [
+  return gather(`nearest${factor}`, spec, [
     `let value = x_at(image, row / ${factor}u, column / ${factor}u, group);`,
   ]);
 }
@@ -63,7 +66,7 @@ export function upsampleBilinear({ factor, ...spec }: GatherSpec & { factor: num
     `let low_${axis} = at_${axis} / ${unit}; let high_${axis} = min(low_${axis} + 1u, ${size} - 1u);`,
     `let t_${axis} = f32(at_${axis} % ${unit}) / ${2 * factor};`,
   ];
-  return gather(`bilinear${factor}_${spec.x.channels}`, spec, [
+  return gather(`bilinear${factor}`, spec, [
     ...along('y', 'row', 'u.x_h'),
     ...along('x', 'column', 'u.x_w'),
     'let top = mix(x_at(image, low_y, low_x, group), x_at(image, low_y, high_x, group), Value(t_x));',
@@ -88,7 +91,7 @@ export function avgPool(spec: PoolSpec): KernelCall {
 /** The neighbour below (h) or to the right (w) minus the pixel; `y` is one row or column shorter. */
 export function forwardDifference({ axis, ...spec }: GatherSpec & { axis: 'h' | 'w' }): KernelCall {
   const next = axis === 'h' ? 'row + 1u, column' : 'row, column + 1u';
-  return gather(`difference_${axis}_${spec.x.channels}`, spec, [
+  return gather(`difference_${axis}`, spec, [
     `let value = x_at(image, ${next}, group) - x_at(image, row, column, group);`,
   ]);
 }
@@ -96,37 +99,35 @@ export function forwardDifference({ axis, ...spec }: GatherSpec & { axis: 'h' | 
 /** Channel c*r*r + i*r + j of pixel (y, x) becomes channel c of pixel (r*y + i, r*x + j). */
 export function pixelShuffle({ factor: r, ...spec }: GatherSpec & { factor: number }): KernelCall {
   if (r === 1) return copy(spec); // x and y may share a buffer then, which is bound with one element type
-  const last = spec.y.channels - 1;
   return gather(
-    `shuffle${r}_${spec.x.channels}`,
+    `shuffle${r}`,
     spec,
     [
       `let phase = row % ${r}u * ${r}u + column % ${r}u;`,
       'var value: vec4<f32>;',
       'for (var lane = 0u; lane < 4u; lane++) {',
-      `let channel = min(group * 4u + lane, ${last}u) * ${r * r}u + phase;`,
+      `let channel = min(group * 4u + lane, u.last) * ${r * r}u + phase;`,
       `value[lane] = x_at(image, row / ${r}u, column / ${r}u, channel);`,
       '}',
     ],
-    { xWidth: 1 },
+    { xWidth: 1, uniforms: { last: spec.y.channels - 1 } },
   );
 }
 
 /** The inverse of the pixel shuffle. */
 export function pixelUnshuffle({ factor: r, ...spec }: GatherSpec & { factor: number }): KernelCall {
   if (r === 1) return copy(spec); // x and y may share a buffer then, which is bound with one element type
-  const last = spec.y.channels - 1;
   return gather(
-    `unshuffle${r}_${spec.x.channels}`,
+    `unshuffle${r}`,
     spec,
     [
       'var value: vec4<f32>;',
       'for (var lane = 0u; lane < 4u; lane++) {',
-      `let channel = min(group * 4u + lane, ${last}u); let phase = channel % ${r * r}u;`,
+      `let channel = min(group * 4u + lane, u.last); let phase = channel % ${r * r}u;`,
       `value[lane] = x_at(image, row * ${r}u + phase / ${r}u, column * ${r}u + phase % ${r}u, channel / ${r * r}u);`,
       '}',
     ],
-    { xWidth: 1 },
+    { xWidth: 1, uniforms: { last: spec.y.channels - 1 } },
   );
 }
 
@@ -137,7 +138,7 @@ function pool(
   combine: (value: string, x: string) => string,
   scale: number,
 ): KernelCall {
-  return gather(`${kind}${size}s${stride}_${spec.x.channels}`, spec, [
+  return gather(`${kind}${size}s${stride}`, spec, [
     `let top = row * ${stride}u; let left = column * ${stride}u;`,
     `var value = ${first};`,
     `for (var i = 0u; i < ${size}u; i++) { for (var j = 0u; j < ${size}u; j++) {`,
@@ -155,10 +156,22 @@ export function gather(
   { xWidth = 4, yWidth = 4, uses = [], uniforms, functions = [] }: GatherOptions = {},
 ): KernelCall {
   const groups = (roundUp(y.offset + y.channels, 4) - y.offset) / yWidth;
-  const xIndex = elementIndex(x, xWidth, '(image * u.x_h + row) * u.x_w + column', 'element');
+  const words: Record<string, Dim> = {
+    x_h: x.dims[1],
+    x_w: x.dims[2],
+    y_n: y.dims[0],
+    y_h: y.dims[1],
+    y_w: y.dims[2],
+    groups,
+    per_group: f32Bits(1 / groups),
+    ...uniforms,
+  };
+  const numbers = numbersIn(words);
+  const xIndex = elementIndex(x, xWidth, '(image * u.x_h + row) * u.x_w + column', 'element', numbers);
+  const put = putFunction(y, epilogue, yWidth, numbers);
   return assemble({
     name,
-    uniforms: { x_h: x.dims[1], x_w: x.dims[2], y_n: y.dims[0], y_h: y.dims[1], y_w: y.dims[2], ...uniforms },
+    uniforms: words,
     uses: [reads(x, xWidth), writes(y, yWidth), ...stepUses(epilogue, yWidth), ...uses],
     width: yWidth,
     body: [
@@ -166,10 +179,13 @@ export function gather(
       `return ${load(x, xWidth, xIndex)};`,
       '}',
       ...functions,
-      ...putFunction(y, epilogue, yWidth),
+      ...put,
       `@compute @workgroup_size(${WORKGROUP.x}, ${WORKGROUP.y})`,
       'fn main(@builtin(global_invocation_id) id: vec3<u32>) {',
-      `let column = id.x / ${groups}u; let group = id.x % ${groups}u; let row = id.y; let image = id.z;`,
+      // id.x / groups, without the division, which software Vulkan makes lane by lane. The half keeps quotients away from
+      // integers by more than the two roundings err as long as id.x < 2^22, and 65535 workgroups of 64 are fewer.
+      'let column = u32((f32(id.x) + 0.5) * bitcast<f32>(u.per_group)); let group = id.x - column * u.groups;',
+      'let row = id.y; let image = id.z;',
       'if (column >= u.y_w || row >= u.y_h) { return; }',
       ...lines,
       'put((image * u.y_h + row) * u.y_w + column, group, 0u, value);',

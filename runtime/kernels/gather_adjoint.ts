@@ -1,13 +1,14 @@
 // The adjoints of the kernels that move and resample. Each is a gather too: an element of the result adds up, in a
 // fixed order, every element that the forward kernel made from it, so that no two invocations write one place.
 
+import type { Dim } from '../dims.js';
 import { type GatherSpec, gather } from './gather.js';
 import type { KernelCall, PointwiseStep, View } from './kernel.js';
-import { elementIndex, literal, load, reads } from './text.js';
+import { elementIndex, literal, load, numbersIn, reads } from './text.js';
 
 /** `x` is the gradient of the upsampled image. */
 export function upsampleNearestAdjoint({ factor, ...spec }: GatherSpec & { factor: number }): KernelCall {
-  return gather(`nearest${factor}_adjoint_${spec.x.channels}`, spec, [
+  return gather(`nearest${factor}_adjoint`, spec, [
     'var value = Value();',
     `for (var i = 0u; i < ${factor}u; i++) { for (var j = 0u; j < ${factor}u; j++) {`,
     `value += x_at(image, row * ${factor}u + i, column * ${factor}u + j, group);`,
@@ -31,7 +32,7 @@ export function upsampleBilinearAdjoint({ factor, ...spec }: GatherSpec & { fact
   const first = (at: string): string => `(max(2u * ${at}, 1u) - 1u) * ${factor}u / 2u`;
   const end = (at: string): string => `((2u * ${at} + 3u) * ${factor}u + 1u) / 2u`;
   return gather(
-    `bilinear${factor}_adjoint_${spec.x.channels}`,
+    `bilinear${factor}_adjoint`,
     spec,
     [
       'var value = Value();',
@@ -60,7 +61,7 @@ function windows(axis: string, at: string, count: string, size: number, stride: 
 
 /** `x` is the gradient of the pooled image. */
 export function avgPoolAdjoint({ size, stride, ...spec }: PoolAdjointSpec): KernelCall {
-  return gather(`avgpool${size}s${stride}_adjoint_${spec.x.channels}`, spec, [
+  return gather(`avgpool${size}s${stride}_adjoint`, spec, [
     ...windows('y', 'row', 'u.x_h', size, stride),
     ...windows('x', 'column', 'u.x_w', size, stride),
     'var value = Value();',
@@ -85,9 +86,10 @@ interface MaxPoolAdjointSpec {
 
 /** A window's gradient goes to the first of its largest elements: above all before it, at least all after it. */
 export function maxPoolAdjoint({ dy, size, stride, ...spec }: MaxPoolAdjointSpec): KernelCall {
-  const gradient = load(dy, 4, elementIndex(dy, 4, '(image * u.dy_h + i) * u.dy_w + j', 'group'));
+  const uniforms: Record<string, Dim> = { dy_h: dy.dims[1], dy_w: dy.dims[2] };
+  const at = elementIndex(dy, 4, '(image * u.dy_h + i) * u.dy_w + j', 'group', numbersIn(uniforms));
   return gather(
-    `maxpool${size}s${stride}_adjoint_${spec.x.channels}`,
+    `maxpool${size}s${stride}_adjoint`,
     spec,
     [
       ...windows('y', 'row', 'u.dy_h', size, stride),
@@ -102,10 +104,10 @@ export function maxPoolAdjoint({ dy, size, stride, ...spec }: MaxPoolAdjointSpec
       'let before = r < row || (r == row && c < column);',
       'won &= select(own >= other, own > other, vec4<bool>(before));',
       '}',
-      `value += select(Value(), ${gradient}, won);`,
+      `value += select(Value(), ${load(dy, 4, at)}, won);`,
       '} }',
     ],
-    { uses: [reads(dy)], uniforms: { dy_h: dy.dims[1], dy_w: dy.dims[2] } },
+    { uses: [reads(dy)], uniforms },
   );
 }
 
@@ -114,7 +116,7 @@ export function forwardDifferenceAdjoint({ axis, ...spec }: GatherSpec & { axis:
   const [at, size] = axis === 'h' ? ['row', 'u.x_h'] : ['column', 'u.x_w'];
   const [own, before] =
     axis === 'h' ? [`row, column`, 'row - 1u, column'] : ['row, column', 'row, column - 1u'];
-  return gather(`difference_${axis}_adjoint_${spec.x.channels}`, spec, [
+  return gather(`difference_${axis}_adjoint`, spec, [
     'var value = Value();',
     `if (${at} < ${size}) { value -= x_at(image, ${own}, group); }`,
     `if (${at} > 0u) { value += x_at(image, ${before}, group); }`,
@@ -123,14 +125,13 @@ export function forwardDifferenceAdjoint({ axis, ...spec }: GatherSpec & { axis:
 
 /** Zeros around the channels of `x`, of which `before` before them: the adjoint of a slice. */
 export function padChannels({ before, ...spec }: GatherSpec & { before: number }): KernelCall {
-  const { channels } = spec.x;
   return gather(
-    `pad_${before}_${channels}_${spec.y.channels}`,
+    'pad',
     spec,
     [
       'var value = 0f;',
-      `if (group >= ${before}u && group < ${before + channels}u) { value = x_at(image, row, column, group - ${before}u); }`,
+      'if (group >= u.before && group < u.end) { value = x_at(image, row, column, group - u.before); }',
     ],
-    { xWidth: 1, yWidth: 1 },
+    { xWidth: 1, yWidth: 1, uniforms: { before, end: before + spec.x.channels } },
   );
 }

@@ -4,6 +4,6 @@ import { gather } from './gather.js';
 import type { KernelCall, PointwiseStep, View } from './kernel.js';
 
 export function map({ x, y, steps }: { x: View; y: View; steps: readonly PointwiseStep[] }): KernelCall {
-  const name = ['map', ...steps.map((step) => step.op), x.channels].join('_');
+  const name = ['map', ...steps.map((step) => step.op)].join('_');
   return gather(name, { x, y, epilogue: steps }, ['let value = x_at(image, row, column, group);']);
 }

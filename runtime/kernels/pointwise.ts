@@ -5,7 +5,7 @@
 
 import { internal } from '../../diagnostics.js';
 import type { PointwiseOperand, PointwiseStep } from './kernel.js';
-import { literal } from './text.js';
+import { LITERALS, type Numbers } from './text.js';
 
 export interface PointwiseRow {
   readonly arity: 1 | 2;
@@ -132,6 +132,7 @@ export const POINTWISE: Readonly<Record<string, PointwiseRow>> = ROWS;
 export function applySteps(
   steps: readonly PointwiseStep[],
   load: (operand: PointwiseOperand) => string,
+  numbers: Numbers = LITERALS,
 ): string[] {
   return steps.map((step) => {
     const row = POINTWISE[step.op] ?? internal(`no pointwise row "${step.op}"`);
@@ -139,7 +140,7 @@ export function applySteps(
       internal(`${step.op} takes ${row.arity} operands`);
     if ((row.attr === undefined) !== (step.attr === undefined))
       internal(`${step.op} takes ${row.attr ?? 'no constant'}`);
-    const attr = step.attr === undefined ? '' : literal(step.attr);
+    const attr = row.attr && step.attr !== undefined ? numbers.constant(row.attr, step.attr) : '';
     if (!step.operand) return `v = ${row.wgsl('v', '', attr)};`;
     const [a, b] = step.swapped ? ['operand', 'v'] : ['v', 'operand'];
     return `{ let operand = ${load(step.operand)}; v = ${row.wgsl(a, b, attr)}; }`;

@@ -2,9 +2,10 @@
 // data gives the same bits. `sumColumns` leaves one pixel per row, `sumRows` one pixel, or one scalar; `expand`, their
 // adjoint, spreads a value back. Intermediate sums should be f32 whatever the storage of the operands.
 
+import type { Dim } from '../dims.js';
 import { gather } from './gather.js';
 import type { KernelCall, PointwiseStep, View } from './kernel.js';
-import { assemble, elementIndex, groupsOf, literal, load, reads, store, writes } from './text.js';
+import { assemble, elementIndex, groupsOf, load, numbersIn, reads, store, writes } from './text.js';
 
 const LANES = 64;
 const RUN = 64;
@@ -14,7 +15,7 @@ export type Keep = 'channel' | 'none';
 
 /** Sums the columns of `x`, in runs, because a long sum in f32 loses what it adds; `y` is one column wide. */
 export function sumColumns({ x, y }: { x: View; y: View }): KernelCall {
-  return gather(`sum_columns_${x.channels}`, { x, y }, [
+  return gather('sum_columns', { x, y }, [
     'var value = Value();',
     `for (var first = 0u; first < u.x_w; first += ${RUN}u) {`,
     'var run = Value();',
@@ -30,18 +31,22 @@ interface SumRowsSpec {
   /** One pixel; one channel where `keep` is `none`. */
   readonly y: View;
   readonly keep: Keep;
-  /** Of the sum, for a mean. */
+  /** Of the sum, for a mean: a count. */
   readonly divisor?: number;
 }
 
 /** Sums the rows of all images: each lane its share of the pixels, then one lane the lanes. */
-export function sumRows({ x, y, keep, divisor }: SumRowsSpec): KernelCall {
+export function sumRows({ x, y, keep, divisor = 1 }: SumRowsSpec): KernelCall {
   const groups = groupsOf(x.channels);
-  const [first, end] = keep === 'channel' ? ['id.x', 'id.x + 1u'] : ['0u', `${groups}u`];
+  const uniforms: Record<string, Dim> = { x_n: x.dims[0], x_h: x.dims[1], groups, divisor };
+  const numbers = numbersIn(uniforms);
+  const [first, end] = keep === 'channel' ? ['id.x', 'id.x + 1u'] : ['0u', 'u.groups'];
+  const from = load(x, 4, elementIndex(x, 4, 'pixel', 'group', numbers));
+  const to = elementIndex(y, 4, '0u', first, numbers);
   const scalar = keep === 'none' ? 'sum = Value(dot(sum, Value(1)), 0, 0, 0);' : '';
   return assemble({
-    name: `sum_rows_${x.channels}_${keep}`,
-    uniforms: { x_n: x.dims[0], x_h: x.dims[1] },
+    name: `sum_rows_${keep}`,
+    uniforms,
     uses: [reads(x), writes(y)],
     width: 4,
     body: [
@@ -51,15 +56,15 @@ export function sumRows({ x, y, keep, divisor }: SumRowsSpec): KernelCall {
       'var sum = Value();',
       `for (var group = ${first}; group < ${end}; group++) {`,
       `for (var pixel = lane; pixel < u.x_n * u.x_h; pixel += ${LANES}u) {`,
-      `sum += ${load(x, 4, elementIndex(x, 4, 'pixel', 'group'))};`,
+      `sum += ${from};`,
       '} }',
       'lanes[lane] = sum;',
       'workgroupBarrier();',
       'if (lane > 0u) { return; }',
       `for (var i = 1u; i < ${LANES}u; i++) { sum += lanes[i]; }`,
       scalar,
-      ...(divisor ? [`sum /= ${literal(divisor)};`] : []),
-      store(y, 4, elementIndex(y, 4, '0u', first), 'sum'),
+      'sum /= f32(u.divisor);',
+      store(y, 4, to, 'sum'),
       '}',
     ],
     workgroups: [[{ dim: keep === 'channel' ? groups : 1, per: 1 }], [], []],
@@ -76,10 +81,15 @@ interface SumPartsSpec {
 
 /** Adds up partial sums, part by part. */
 export function sumParts({ parts, ...spec }: SumPartsSpec): KernelCall {
-  return gather(`sum_${parts}_parts_${spec.x.channels}`, spec, [
-    'var value = Value();',
-    `for (var part = 0u; part < ${parts}u; part++) { value += x_at(part * u.y_n + image, row, column, group); }`,
-  ]);
+  return gather(
+    'sum_parts',
+    spec,
+    [
+      'var value = Value();',
+      'for (var part = 0u; part < u.parts; part++) { value += x_at(part * u.y_n + image, row, column, group); }',
+    ],
+    { uniforms: { parts } },
+  );
 }
 
 interface ExpandSpec {
@@ -93,9 +103,10 @@ interface ExpandSpec {
 }
 
 /** Spreads `x` over `y`. */
-export function expand({ x, y, keep, divisor, epilogue = [] }: ExpandSpec): KernelCall {
+export function expand({ x, y, keep, divisor = 1, epilogue = [] }: ExpandSpec): KernelCall {
   const value = keep === 'none' ? 'Value(x_at(0u, 0u, 0u, 0u).x)' : 'x_at(0u, 0u, 0u, group)';
-  return gather(`expand_${keep}_${y.channels}`, { x, y, epilogue }, [
-    `let value = ${value}${divisor ? ` / ${literal(divisor)}` : ''};`,
-  ]);
+  const uniforms = { divisor };
+  return gather(`expand_${keep}`, { x, y, epilogue }, [`let value = ${value} / f32(u.divisor);`], {
+    uniforms,
+  });
 }

@@ -86,20 +86,71 @@ export function store(view: View, width: Width, index: string, value: string): s
   return `s${view.slot}[${index}] = ${elementType(width, view.dtype)}(${value});`;
 }
 
+/** How numbers get into a kernel: expressions for a u32 and an f32. What they are called is for the reader. */
+export interface Numbers {
+  count(name: string, value: number): string;
+  constant(name: string, value: number): string;
+}
+
+/** In the text, where compilers make the most of them. */
+export const LITERALS: Numbers = {
+  count: (_, value) => `${value}u`,
+  constant: (_, value) => literal(value),
+};
+
+/** A uniform block has 256 bytes. */
+const MOST_WORDS = 64;
+
+/**
+ * As words that are added to `uniforms`: kernels that differ in numbers alone are then one text, which is compiled once.
+ * For kernels whose speed is that of memory. What a block has no room for stays in the text.
+ */
+export function numbersIn(uniforms: Record<string, Dim>): Numbers {
+  const word = (name: string, value: number): string | undefined => {
+    const index = Object.keys(uniforms).length;
+    if (index >= MOST_WORDS) return undefined;
+    uniforms[`${name}_${index}`] = value;
+    return `u.${name}_${index}`;
+  };
+  return {
+    count: (name, value) => word(name, value) ?? LITERALS.count(name, value),
+    constant(name, value) {
+      const bits = word(name, f32Bits(value));
+      return bits === undefined ? literal(value) : `bitcast<f32>(${bits})`;
+    },
+  };
+}
+
+/** A number as the word that `bitcast<f32>` makes it of. */
+export function f32Bits(value: number): number {
+  return new Uint32Array(Float32Array.of(finite(value)).buffer)[0]!;
+}
+
 /** Index of the element that holds group `group` (of `width` channels) of pixel `pixel`. */
-export function elementIndex(view: View, width: Width, pixel: string, group: string): string {
+export function elementIndex(
+  view: View,
+  width: Width,
+  pixel: string,
+  group: string,
+  numbers: Numbers = LITERALS,
+): string {
   if (view.stride % width !== 0 || view.offset % width !== 0) {
     internal(
       `slot ${view.slot}: stride ${view.stride} and offset ${view.offset} are not multiples of ${width}`,
     );
   }
-  return `(${pixel}) * ${view.stride / width}u + ${view.offset / width}u + ${group}`;
+  const stride = numbers.count('stride', view.stride / width);
+  const offset = numbers.count('offset', view.offset / width);
+  return `(${pixel}) * ${stride} + ${offset} + ${group}`;
 }
 
 /** A number as a WGSL f32 literal. */
 export function literal(value: number): string {
-  if (!Number.isFinite(Math.fround(value))) internal(`${value} is not an f32 constant`);
-  return value < 0 ? `(${value}f)` : `${value}f`;
+  return finite(value) < 0 ? `(${value}f)` : `${value}f`;
+}
+
+function finite(value: number): number {
+  return Number.isFinite(Math.fround(value)) ? value : internal(`${value} is not an f32 constant`);
 }
 
 export function groupsOf(channels: number): number {

@@ -28,7 +28,7 @@ interface FlipSpec {
 export function flipWeights({ x, y, kernel, inputs, outputs }: FlipSpec): KernelCall {
   const views = { x: weightView(x, kernel, inputs, outputs), y: weightView(y, kernel, outputs, inputs) };
   return gather(
-    `flip${kernel.join('x')}_${inputs}_${outputs}`,
+    'flip',
     views,
     [
       'var value: vec4<f32>;',

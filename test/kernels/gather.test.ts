@@ -273,6 +273,46 @@ describe.skipIf(!device)('gather', () => {
     await expectKernel(copy({ x, y }), slots, y, field(x, slots[0]!));
   });
 
+  test.each([3, 1023])('pixels of %i groups are told apart in the widest row', async (groups) => {
+    const size = [1, 1, Math.floor((65535 * 64) / groups)] as const;
+    const x = view(0, size, groups - 1, { offset: 1 });
+    const y = { ...x, slot: 1 };
+    const slots = [slab(view(0, size, x.stride), 1), slab(y, 2, [])];
+    await expectKernel(copy({ x, y }), slots, y, field(x, slots[0]!));
+  });
+
+  test('widths, places and constants are no matter of the text', async () => {
+    const calls = [];
+    for (const [channels, offset, by] of [
+      [8, 0, 0.5],
+      [20, 12, -3],
+    ] as const) {
+      const x = view(0, [2, 3, 5], channels, { offset });
+      const y = view(1, x.dims, channels, { stride: 40 });
+      const other = view(2, x.dims, channels, { offset: 4 });
+      const slots = [slab(x, 1), slab(y, 2), slab(other, 3)];
+      const steps = [
+        { op: 'scale', attr: by },
+        { op: 'add', operand: { tensor: other } },
+      ];
+      const call = map({ x, y, steps });
+      await expectKernel(call, slots, y, stepped(steps, slots, field(x, slots[0]!)));
+      calls.push(call);
+    }
+    expect(calls[1]!.wgsl).toBe(calls[0]!.wgsl);
+    expect(calls[1]!.name).toBe(calls[0]!.name);
+  });
+
+  test('more numbers than a uniform block has room for', async () => {
+    const x = view(0, [2, 3, 5], 5);
+    const y = view(1, x.dims, 5);
+    const slots = [slab(x, 1), slab(y, 2)];
+    const steps = Array.from({ length: 70 }, (_, k) => ({ op: 'offset', attr: k / 64 - 0.5 }));
+    const call = map({ x, y, steps });
+    expect(call.uniforms).toHaveLength(64);
+    await expectKernel(call, slots, y, stepped(steps, slots, field(x, slots[0]!)));
+  });
+
   test.each(SIZES)('map, %i x %i x %i', async (...size) => {
     const x = view(0, size, 5);
     const y = view(1, size, 5, { offset: 4 });

@@ -287,9 +287,9 @@ describeOnDevice('stepper', ({ gpu, description }) => {
       expect(await stepper.diagnose([batch(2)])).toBeUndefined();
       const found = await stepper.diagnose([batch(2), badBatch(3)]);
       expect(found).toEqual({
-        name: '%3 copy_5',
+        name: '%3 copy',
         loc: { file: 'toy.sr', line: 3, column: 3 },
-        kernel: 'copy_5',
+        kernel: 'copy',
         gave: 'NaN',
       });
       expect((await stepper.diagnose([badBatch(3, -Infinity)]))?.gave).toBe('Inf');
