@@ -3,6 +3,7 @@
 // rebuilt until no rule applies; what nothing uses any more is dropped.
 
 import { internal, type Loc } from '../diagnostics.js';
+import { isConstantOp } from '../runtime/constants.js';
 import type { Attrs, Graph, Node, Ref, TensorType } from './graph.js';
 import { results, useCounts, withResults } from './graph.js';
 import { makeNode } from './ops/registry.js';
@@ -75,7 +76,7 @@ function rewriteOnce(
     defs.set(ref, node);
     types.set(ref, node.type);
     // A constant op without operands (a literal vector) is constant too.
-    if (inputs.every((input) => constants.has(input))) constants.add(ref);
+    if (isConstantOp(op) && inputs.every((input) => constants.has(input))) constants.add(ref);
     return ref;
   };
   const context: RuleContext = {

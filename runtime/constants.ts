@@ -25,6 +25,11 @@ const STRUCTURAL: Readonly<Record<string, (args: readonly Values[], attrs: Attrs
   spectral_norm: ([weight, u, v]) => spectralNorm(weight!, u!, v!),
 };
 
+/** What can be computed when weights are loaded; everything else is a kernel, whatever its operands. */
+export function isConstantOp(op: string): boolean {
+  return op === 'constant' || op === 'expand' || op in STRUCTURAL || op in POINTWISE;
+}
+
 /** One operation on concrete tensors. */
 export function applyConstantOp(op: string, args: readonly Values[], attrs: Attrs): Values {
   const structural = STRUCTURAL[op];
@@ -49,11 +54,18 @@ function evaluate(expr: ConstantExpr, weights: Weights): Values {
     return { shape: expr.shape, data: new Float64Array(tensorNamed(expr.param, weights)) };
   }
   const args = expr.args.map((arg) => evaluate(arg, weights));
-  const value = applyConstantOp(expr.op, args, expr.attrs);
+  const value = expr.op === 'expand' ? spread(args[0]!, expr) : applyConstantOp(expr.op, args, expr.attrs);
   if (value.shape.join() !== expr.shape.join()) {
     internal(`constant ${expr.op} has shape [${value.shape}], the plan says [${expr.shape}]`);
   }
   return value;
+}
+
+/** One value, or one per channel, over a whole shape: the gradient of a mean of nothing but the logits, as in `hinge`. */
+function spread(value: Values, { shape, attrs }: { shape: readonly number[]; attrs: Attrs }): Values {
+  if (attrs.mean) internal('a constant is divided before it is spread');
+  const read = reader(value, shape);
+  return { shape, data: Float64Array.from({ length: product(shape) }, (_, i) => read(i)) };
 }
 
 /** Every parameter is there with as many values as its shape says. */

@@ -2,6 +2,7 @@
 // the packing that their kernel asks for.
 
 import { internal } from '../../diagnostics.js';
+import { isConstantOp } from '../../runtime/constants.js';
 import type { ConstantExpr, DType, Packing, PlanConstant } from '../../runtime/plan.js';
 import type { Graph, Ref } from '../graph.js';
 
@@ -21,7 +22,7 @@ export class ConstantTable {
     }
     for (const { ref, op, inputs, attrs, type } of graph.nodes) {
       const args = inputs.map((input) => this.#exprs.get(input));
-      if (!args.every((arg) => arg !== undefined)) continue;
+      if (!isConstantOp(op) || !args.every((arg) => arg !== undefined)) continue;
       const shape = type.shape as number[];
       if (op === 'constant') this.#exprs.set(ref, { values: attrs.values as readonly number[], shape });
       else this.#exprs.set(ref, { op, attrs: attrs as Record<string, number>, args, shape });

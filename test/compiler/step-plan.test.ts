@@ -7,6 +7,7 @@ import { GENERIC } from '../../compiler/target.js';
 import { trainingStep } from '../../compiler/training.js';
 import { load } from '../../dsl/index.js';
 import { targetFor } from '../../index.js';
+import { evaluateConstant } from '../../runtime/constants.js';
 import { evalDim } from '../../runtime/dims.js';
 import { layOut } from '../../runtime/step-memory.js';
 import { type Inputs, Stepper } from '../../runtime/stepper.js';
@@ -23,6 +24,18 @@ describe.each(CASES)('%s', (objective) => {
     const step = stepOf(objective, { lossScale });
     const values = valuesOf(step.graph);
     expectClose(simulate(step, planStep(step, GENERIC), values), runAll(step.graph, values), 1e-9);
+  });
+
+  test('what it computes when it is loaded can be computed then', () => {
+    const step = stepOf(objective);
+    const zeros = step.graph.params.map(
+      ({ ref, type: { shape } }) =>
+        [ref.slice(1), new Float32Array((shape as number[]).reduce((a, b) => a * b, 1))] as const,
+    );
+    for (const { value } of planStep(step, GENERIC).plan.constants) {
+      const size = value.shape.reduce((a, b) => a * b, 1);
+      expect(evaluateConstant(value, new Map(zeros))).toHaveLength(size);
+    }
   });
 
   test('no dispatch reads one tensor of an arena and writes another', () => {

@@ -77,6 +77,13 @@ describe('expressions', () => {
     const weights = new Map([['bn.var', Float32Array.of(3, 8)]]);
     expect([...evaluateConstant(inverse, weights)]).toEqual([0.5, Math.fround(1 / 3)]);
     expect([...evaluateConstant({ values: [1, 2], shape: [2] }, weights)]).toEqual([1, 2]);
+    const spread = (values: number[], by: number[]) =>
+      evaluateConstant(
+        { op: 'expand', args: [{ values, shape: by }], attrs: {}, shape: [1, 2, 1, 2] },
+        weights,
+      );
+    expect([...spread([0.5], [])]).toEqual([0.5, 0.5, 0.5, 0.5]);
+    expect([...spread([1, 2], [2])]).toEqual([1, 1, 2, 2]);
   });
 
   test('with another shape than the plan says are a bug of ours', () => {
