@@ -18,6 +18,11 @@ const NOTES = PUBLISHED.map(([args, project]) => `${`src run ${args}`.padEnd(70)
 
 /** `network` is the .sr file that was named. */
 export function failWithoutWeights(network: string): never {
+  if (!bundledGraphs().some((name) => network === `graphs/${name}.sr`)) {
+    fail(`${network}: trained weights are needed`, {
+      help: 'add --weights FILE, or --weights runs/x for those of a training',
+    });
+  }
   return fail(`${network}: trained weights are needed: --weights FILE`, {
     notes: ['published weights that fit the networks that come with this program:', ...NOTES],
     help: 'get one of these files from the releases of the project xinntao/Real-ESRGAN on GitHub',

@@ -10,7 +10,7 @@ import type { Compiled } from '../index.js';
 import { numberWithin, setOption } from './options.js';
 import { bundledWeights, DEFAULT_NETWORK } from './package.js';
 import { failWithoutWeights } from './published.js';
-import { loadWeights, underGraphNames } from './weights.js';
+import { loadTrained, underGraphNames } from './weights.js';
 
 export interface WeightOptions {
   readonly weights?: string;
@@ -79,9 +79,9 @@ export async function trainedWeights(
   compiled: Compiled,
   { first, mixed }: WeightChoice,
 ): Promise<WeightFile> {
-  const weights = underGraphNames(compiled, await loadWeights(first));
+  const weights = underGraphNames(compiled, await loadTrained(first));
   if (!mixed) return weights;
-  return blend(weights, underGraphNames(compiled, await loadWeights(mixed.second)), mixed.alpha);
+  return blend(weights, underGraphNames(compiled, await loadTrained(mixed.second)), mixed.alpha);
 }
 
 function failWithoutStyle({ name }: Source, style: string, known: readonly string[]): never {

@@ -1,6 +1,7 @@
 // Weight files on disk: with the other files of ncnn and TensorFlow.js models, under the names of a network where one is
 // given, and back as safetensors.
 
+import { dirname, join } from 'node:path';
 import { fail } from '../diagnostics.js';
 import { readWeights } from '../formats/detect.js';
 import { matchWeights } from '../formats/match.js';
@@ -10,6 +11,7 @@ import { printCount } from '../formats/values.js';
 import type { WeightFile, WeightTensor } from '../formats/weights.js';
 import { type Compiled, planFor } from '../index.js';
 import { printBytes } from '../runtime/gpu.js';
+import { isCheckpoint } from '../train/checkpoint.js';
 import { prepareOutput, readBytes, statOf, writeAtomic } from './files.js';
 import { type Io, write } from './io.js';
 import { newestWeights } from './run-folder.js';
@@ -17,9 +19,27 @@ import { newestWeights } from './run-folder.js';
 /** A file, or the folder of a run, whose newest weights are taken. */
 export async function loadWeights(given: string): Promise<WeightFile> {
   const path = (await newestWeights(given)) ?? given;
+  if ((await statOf(path))?.isDirectory()) {
+    fail(`${path}: there are no weights in this folder`, {
+      notes: ['they would be in weights/, where a training leaves them with every checkpoint'],
+      help: 'pass the folder of a training, or a file of weights',
+    });
+  }
   return readWeights(path, await readBytes(path), async (sibling) =>
     (await statOf(sibling)) ? readBytes(sibling) : undefined,
   );
+}
+
+/** Those of one network: a checkpoint holds all that are trained, with their moments and averages. */
+export async function loadTrained(given: string): Promise<WeightFile> {
+  const file = await loadWeights(given);
+  if (isCheckpoint(file.metadata)) {
+    const run = dirname(dirname(given));
+    fail(`${given}: this is a checkpoint of a training, not the weights of a network`, {
+      help: `those are in ${join(run, 'weights')}; ${run} stands for the newest of them`,
+    });
+  }
+  return file;
 }
 
 /** The file's values under the names of the network's parameters; refuses weights of another network. */

@@ -6,7 +6,7 @@ import { orderNote } from '../../formats/keys.js';
 import { withPrecision } from '../../formats/safetensors.js';
 import type { Io } from '../io.js';
 import { numberWithin, precisionOption } from '../options.js';
-import { loadWeights, prepareWeights, saveWeights } from '../weights.js';
+import { loadTrained, prepareWeights, saveWeights } from '../weights.js';
 
 interface Options {
   readonly alpha: number;
@@ -31,7 +31,7 @@ Example:
     )
     .action(async (a: string, b: string, { alpha, output, precision }: Options) => {
       await prepareWeights(output);
-      const mixed = blend(await loadWeights(a), await loadWeights(b), alpha);
+      const mixed = blend(await loadTrained(a), await loadTrained(b), alpha);
       await saveWeights(io, output, withPrecision(mixed, precision), {
         ...orderNote(mixed),
         blend: `alpha ${alpha}`,

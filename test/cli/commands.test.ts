@@ -151,7 +151,7 @@ describe('run: mistakes are told before anything is computed', () => {
     ['image.png', 'doubler.sr', 'short.safetensors', 'short.safetensors: not a valid safetensors file'],
     ['image.png', 'doubler.sr', 'wide.safetensors', 'wide.safetensors does not fit the graph'],
     ['image.png', 'doubler.sr', 'image.png', 'image.png: a PNG image'],
-    ['image.png', 'doubler.sr', 'photos', 'photos: cannot be read: it is a folder'],
+    ['image.png', 'doubler.sr', 'photos', 'photos: there are no weights in this folder'],
     ['none.png', 'doubler.sr', 'doubler.safetensors', 'none.png: cannot be read: there is no such file'],
     ['notes', 'doubler.sr', 'doubler.safetensors', 'notes: no images in this folder'],
   ])('%s, %s, %s', async (input, network, file, expected) => {

@@ -122,7 +122,7 @@ describe('mistakes', () => {
       [...NETWORK, '--data', HR, '--data-lr', join(folder, 'half')],
       '1 of 2 images have no reduced version here',
     ],
-    [[paths['doubler.sr'], '--weights', HR, '--data', HR], `${HR}: cannot be read: it is a folder`],
+    [[paths['doubler.sr'], '--weights', HR, '--data', HR], `${HR}: there are no weights in this folder`],
     [
       [...NETWORK, '--data', paths['hr/a.png'], '--data-lr', paths['wrong/a.png']],
       'the reduced a.png: this is not 1/2 of its original',
