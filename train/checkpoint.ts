@@ -3,6 +3,7 @@
 
 import { fail, internal } from '../diagnostics.js';
 import { readSafetensors, writeSafetensors } from '../formats/safetensors.js';
+import { isRecord } from '../formats/values.js';
 import type { WeightTensor } from '../formats/weights.js';
 import type { Tensors, TrainingState } from './state.js';
 
@@ -40,6 +41,11 @@ export async function encodeCheckpoint({ state, settings }: Checkpoint): Promise
   });
   bytes.set(new TextEncoder().encode(await checksum(bytes)), CHECKSUM_AT);
   return bytes;
+}
+
+/** By the metadata of a safetensors file. */
+export function isCheckpoint({ format }: Readonly<Record<string, string>>): boolean {
+  return format === FORMAT;
 }
 
 /** Undefined for what is not bit for bit what was written. */
@@ -90,11 +96,30 @@ export function checkSettings(name: string, saved: Settings, now: Settings): voi
   const names = [...new Set([...Object.keys(saved), ...Object.keys(now)])];
   const changed = names.filter((key) => saved[key] !== now[key]);
   if (changed.length === 0) return;
-  const state = (value: string | undefined) => value ?? 'nothing';
   fail(`${name}: training cannot go on, because other things are trained now: ${changed.join(', ')}`, {
-    notes: changed.map((key) => `${key}: ${state(saved[key])} then, ${state(now[key])} now`),
-    help: 'change them back, or train in a new folder',
+    notes: changed.map((key) => `${key}: ${difference(saved[key], now[key])}`),
+    help: `change them back, or train in a new folder; \`--init ${name}\` starts there from these weights`,
   });
+}
+
+/** Of values that are records, the fields that differ; hashes say nothing to people but that they differ. */
+function difference(then = 'nothing', now = 'nothing'): string {
+  if ([then, now].every((value) => /^[0-9a-f]{12}$/.test(value))) return 'not the same';
+  const [before, after] = [recordOf(then), recordOf(now)];
+  if (!before || !after) return `${then} then, ${now} now`;
+  const fields = [...new Set([...Object.keys(before), ...Object.keys(after)])];
+  const print = (value: unknown) => (value === undefined ? 'nothing' : JSON.stringify(value));
+  return fields
+    .map((field) => [field, print(before[field]), print(after[field])] as const)
+    .filter(([, one, other]) => one !== other)
+    .map(([field, one, other]) => `${field} ${one} then, ${other} now`)
+    .join('; ');
+}
+
+function recordOf(text: string): Readonly<Record<string, unknown>> | undefined {
+  if (!text.startsWith('{')) return undefined;
+  const value: unknown = JSON.parse(text);
+  return isRecord(value) ? value : undefined;
 }
 
 /**

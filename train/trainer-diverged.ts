@@ -25,7 +25,9 @@ export async function failDiverged(
         : 'every value is a number, but the norm of the gradient is none',
       `the learning rate is ${rate}`,
     ],
-    help: 'use a smaller learning rate, or limit the gradient: `clip(1)`',
+    help:
+      'use a smaller learning rate, or limit the gradient: `clip(1)`; then train in a new folder, from the last weights ' +
+      'with --init',
   });
 }
 

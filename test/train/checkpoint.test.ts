@@ -95,6 +95,22 @@ test('settings that are no longer the same are told, with both values', () => {
     expect.unreachable();
   } catch (error) {
     expect(error).toHaveProperty('diagnostics.0.notes', ['batch: 16 then, 8 now']);
+    expect(error).toHaveProperty(
+      'diagnostics.0.help',
+      'change them back, or train in a new folder; `--init c` starts there from these weights',
+    );
+  }
+});
+
+test('of records the fields that changed are told, and of hashes only that they did', () => {
+  const saved = { optimizer: '{"kind":"adam","lr":0.001,"eps":1e-8}', loss: '019d59d81a22', ema: 'none' };
+  const now = { optimizer: '{"kind":"adam","lr":0.0001,"eps":1e-8}', loss: 'ea7be79fb9d4', ema: '0.999' };
+  try {
+    checkSettings('c', saved, now);
+    expect.unreachable();
+  } catch (error) {
+    const notes = ['optimizer: lr 0.001 then, 0.0001 now', 'loss: not the same', 'ema: none then, 0.999 now'];
+    expect(error).toHaveProperty('diagnostics.0.notes', notes);
   }
 });
 
