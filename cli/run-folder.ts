@@ -62,6 +62,12 @@ export class RunFolder implements Recorder {
 
   /** Makes the folder where there is none. Fails when it cannot be written or another process trains there. */
   static async open(path: string, options: RunFolderOptions): Promise<RunFolder> {
+    const found = await statOf(path);
+    if (found && !found.isDirectory()) {
+      fail(`${path}: this is a file, not the folder of a training`, {
+        help: 'choose another name, such as runs/x',
+      });
+    }
     await prepareOutput(join(path, 'run.json'));
     const unlock = await lockFolder(path, options.say);
     return new RunFolder(path, options, unlock);
@@ -72,9 +78,10 @@ export class RunFolder implements Recorder {
     const found = (await this.#checkpoints()).filter((one) => stage === undefined || one.stage === stage);
     for (const [i, { path }] of found.entries()) {
       const checkpoint = await decodeCheckpoint(path, new Uint8Array(await readBytes(path)));
-      if (checkpoint) return checkpoint;
-      const next = found[i + 1];
-      if (next) this.#options.say(`${path}: this checkpoint is damaged; ${next.path} is used instead`);
+      if (!checkpoint) continue;
+      for (const damaged of found.slice(0, i))
+        this.#options.say(`${damaged.path}: this checkpoint is damaged; ${path} is used instead`);
+      return checkpoint;
     }
     if (found.length === 0) return undefined;
     return fail(`${this.path}: no checkpoint can be used: ${found.length} of ${found.length} are damaged`, {

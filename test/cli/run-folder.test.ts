@@ -194,11 +194,20 @@ describe('checkpoints', () => {
       `${checkpoint('gan', 20)}: this checkpoint is damaged; ${checkpoint('gan', 10)} is used instead`,
     ]);
     writeFileSync(checkpoint('gan', 10), '');
+    said.length = 0;
     expect((await run.newest())!.state).toEqual(state('psnr', 100));
+    expect(said).toEqual(
+      [20, 10].map(
+        (step) =>
+          `${checkpoint('gan', step)}: this checkpoint is damaged; ${checkpoint('psnr', 100)} is used instead`,
+      ),
+    );
+    said.length = 0;
     truncateSync(checkpoint('psnr', 100), 300);
     const { message, notes } = await refusal(run.newest());
     expect(message).toBe(`${folder}: no checkpoint can be used: 3 of 3 are damaged`);
     expect(notes).toHaveLength(3);
+    expect(said).toEqual([]);
   });
 
   test('a full disk loses nothing', async () => {
