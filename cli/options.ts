@@ -38,7 +38,14 @@ export function numberWithin(option: string, min: number, max: number): (text: s
   };
 }
 
+/** With the endings of the language: `2000`, `200k`, `1M`. */
 export function wholeNumber(option: string, text: string): number {
-  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
-  return fail(`${option} ${text}: this is not a whole number above 0`);
+  const [, digits, ending = ''] = /^(\d+(?:\.\d+)?)([kM]?)$/.exec(text) ?? [];
+  const value = Number(`${digits}${ENDINGS[ending]}`);
+  if (Number.isInteger(value) && value >= 1 && value < 1e9) return value;
+  return fail(`${option} ${text}: this is not a whole number above 0`, {
+    help: 'write it like `64`, `2000` or `200k`',
+  });
 }
+
+const ENDINGS: Readonly<Record<string, string>> = { '': '', k: 'e3', M: 'e6' };

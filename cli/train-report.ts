@@ -38,7 +38,8 @@ export type TrainEvent =
   | {
       readonly event: 'progress';
       readonly metrics: StepMetrics;
-      readonly secondsLeft: number;
+      /** Unknown in the first step. */
+      readonly secondsLeft?: number;
       readonly steps: number;
     }
   /** What is recorded. */
@@ -70,6 +71,7 @@ export function trainReporter({ stdout, stderr }: Io, json: boolean): TrainRepor
     if (event.event === 'progress') return line.show(() => describeProgress(event));
     const text = describe(event);
     if (text !== undefined) line.keep(text);
+    if (event.event === 'stage') line.show(() => `${event.stage}: compiling ${event.kernels} kernels`);
   };
   return { report, end: line.end };
 }
@@ -138,7 +140,7 @@ function describeProgress({ metrics, secondsLeft, steps }: Event<'progress'>): s
     `loss ${number(loss.total)}`,
     ...(critic ? [`critic ${number(critic.total)}`] : []),
     `${imagesPerSecond.toPrecision(3)} images/s`,
-    `${printDuration(secondsLeft)} left`,
+    ...(secondsLeft === undefined ? [] : [`${printDuration(secondsLeft)} left`]),
   ].join('  ');
 }
 

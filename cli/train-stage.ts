@@ -30,7 +30,7 @@ import { packageVersion } from './package.js';
 import { perceptionWeights } from './perception.js';
 import type { RunFolder } from './run-folder.js';
 import type { TrainEvent, TrainReport } from './train-report.js';
-import { loadWeights } from './weights.js';
+import { loadTrained } from './weights.js';
 
 export interface TrainSession {
   readonly program: Program;
@@ -69,7 +69,13 @@ export async function trainInFolder(session: TrainSession, stage: TrainingStage)
       reduced: session.dataLr === undefined ? 'made' : 'given',
     };
     const checkpoint = await folder.newest(stage.name);
-    if (checkpoint) checkSettings(folder.path, checkpoint.settings, settings);
+    if (checkpoint) {
+      checkSettings(folder.path, checkpoint.settings, settings);
+      if (session.init !== undefined) {
+        const text = `${stage.name}: it goes on from its checkpoint; --init is for new trainings`;
+        report({ event: 'note', text });
+      }
+    }
     const origin = checkpoint
       ? { state: checkpoint.state, from: 'a checkpoint' }
       : await originOf(session, stage);
@@ -112,7 +118,7 @@ async function originOf(
   const parameters = parametersOf(generator);
   const { name, from } = stage;
   if (init !== undefined && !stages.some((one) => one.name === from))
-    return { from: init, start: matchWeights(parameters, await loadWeights(init)) };
+    return { from: init, start: matchWeights(parameters, await loadTrained(init)) };
   if (from === undefined) return { from: 'random values' };
   const before = await folder.newest(from);
   if (before) {
@@ -165,6 +171,7 @@ async function run(session: TrainSession, stage: TrainingStage, prepared: Prepar
   });
   session.onBegin();
   const began = performance.now();
+  const left = timeLeft(steps);
   const { step } = await trainStage(device.gpu, planned, {
     state,
     perception,
@@ -174,14 +181,25 @@ async function run(session: TrainSession, stage: TrainingStage, prepared: Prepar
     memory,
     signal,
     ...(tests && { tests }),
-    onStep: (metrics) => {
-      const left = (steps - metrics.step) * stage.batch * stage.accumulate;
-      report({ event: 'progress', metrics, steps, secondsLeft: left / metrics.imagesPerSecond });
-    },
+    onStep: (metrics) => report({ event: 'progress', metrics, steps, ...left(metrics.step) }),
   });
   const seconds = (performance.now() - began) / 1000;
   report({ event: 'end', stage: name, step, steps, seconds, weights: folder.weightsPath(name) });
   return step === steps;
+}
+
+/**
+ * What the steps to come take if they go on like those since the first one, with their validations and checkpoints.
+ * Drivers compile kernels in the first step: its time says nothing.
+ */
+function timeLeft(steps: number): (step: number) => { readonly secondsLeft?: number } {
+  let first: { readonly step: number; readonly time: number } | undefined;
+  return (step) => {
+    const time = performance.now();
+    first ??= { step, time };
+    if (step === first.step) return {};
+    return { secondsLeft: ((steps - step) * (time - first.time)) / (step - first.step) / 1000 };
+  };
 }
 
 function describe(
@@ -196,7 +214,7 @@ function describe(
     step,
     steps,
     from,
-    loss: minimize.terms.generator.join(' + ') || minimize.name,
+    loss: minimize.terms.generator.join(' + ') || minimize.text,
     batch: `${accumulate > 1 ? `${accumulate} x ` : ''}${batch} patches of ${patch}x${patch}`,
     images: data.images,
     precision: target.precision,
@@ -209,11 +227,12 @@ function describe(
 
 /** Often enough that little is lost, and seldom enough that it costs nothing. */
 function intervalsOf(steps: number, given: Partial<Intervals>): Intervals {
-  const share = (parts: number, most: number) => Math.min(most, Math.ceil(steps / parts));
+  const share = (parts: number, least: number, most: number) =>
+    Math.min(most, Math.max(least, Math.ceil(steps / parts)));
   return {
-    log: share(100, 100),
-    validate: share(20, 5000),
-    checkpoint: share(20, 5000),
+    log: share(100, 1, 100),
+    validate: share(20, 10, 5000),
+    checkpoint: share(20, 10, 5000),
     minutes: 10,
     ...given,
   };

@@ -24,6 +24,8 @@ import { imageType } from './signature.js';
  */
 export interface Loss {
   readonly name: string;
+  /** As it was written where it is minimised: `edges(weight=0.5)`. */
+  readonly text: string;
   readonly generator: Graph;
   /** Present when the loss has an adversarial term. Weights of terms apply to the generator only. */
   readonly discriminator?: Graph;
@@ -58,6 +60,7 @@ export function lowerLoss(name: string, expr: Expr, context: LossContext): Loss 
   const applications = [...own.applications.values(), ...other.applications.values()];
   return {
     name,
+    text: expressionText(expr),
     generator,
     ...(total !== false && { discriminator: finish(other, total, otherTerms, expr.span) }),
     terms: { generator: told(ownTerms).map(textOf), discriminator: told(otherTerms).map(textOf) },

@@ -121,7 +121,10 @@ function lowerNetworks(
   lower(first);
   const scale = networks[0]?.scale;
   if (patch !== undefined && scale !== undefined && patch % scale !== 0)
-    problems.add({ message: `a patch of ${patch} is no multiple of ${scale}, the generator's scale` });
+    problems.add({
+      message: `a patch of ${patch} is no multiple of ${scale}, the generator's scale`,
+      help: `use ${scale * Math.ceil(patch / scale)}`,
+    });
   const [train, second] = select(file.items, 'train');
   if (second) problems.add({ message: 'a file has one recipe', span: keyword(second.span) });
   const recipe =

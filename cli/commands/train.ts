@@ -66,6 +66,7 @@ export function trainCommand(io: Io): Command {
     .addHelpText(
       'after',
       `
+Loss, learning rate, schedule and the rest of the recipe are written in the file; "src show" lists what there is.
 An interrupted training goes on where it stopped when the same command is given again, to the same bits.
 
 Examples:
@@ -82,8 +83,8 @@ Examples:
 
 async function train(io: Io, path: string, options: Options, command: readonly string[]): Promise<void> {
   const { data, out, set, patch, keep } = options;
-  if (data === undefined) fail('what to learn from? --data is missing', { help: 'add --data FOLDER' });
-  if (out === undefined) fail('where to? --out is missing', { help: 'add --out runs/NAME' });
+  if (!data) fail('what to learn from? --data is missing', { help: 'add --data FOLDER' });
+  if (!out) fail('where to? --out is missing', { help: 'add --out runs/NAME' });
   const source = await readGraph(path);
   const program = load(source, { set, ...(patch !== undefined && { patch }) });
   const stages = chosenStages(program, options);

@@ -54,7 +54,13 @@ describe('mistakes', () => {
     [
       'a patch that does not fit',
       [...bare, ...from, ...to, '--patch', '15'],
-      'a patch of 15 is no multiple of 2',
+      "a patch of 15 is no multiple of 2, the generator's scale\n  = help: use 16",
+    ],
+    ['an empty name', [...bare, ...from, '--out', ''], 'where to? --out is missing'],
+    [
+      'a part of a step',
+      [...bare, ...from, ...to, '--steps', '0.5'],
+      '--steps 0.5: this is not a whole number above 0\n  = help: write it like `64`, `2000` or `200k`',
     ],
     ['no steps', [...bare, ...from, ...to, '--steps', '0'], '--steps 0: this is not a whole number above 0'],
     [
@@ -67,7 +73,7 @@ describe('mistakes', () => {
       [...bare, ...from, ...to, '--resume'],
       'no checkpoint of psnr or gan to go on from',
     ],
-    ['a file as folder', [...bare, ...from, '--out', tiny], `${tiny}/run.json: cannot be written`],
+    ['a file as folder', [...bare, ...from, '--out', tiny], `${tiny}: this is a file, not the folder`],
     ['no such data', [...bare, ...to, '--data', join(folder, 'nowhere')], 'there is no such file or folder'],
     ['data without images', [...bare, ...to, '--data', join(folder, 'empty')], 'no images'],
     ['small images', [...bare, ...to, '--data', join(folder, 'small')], 'smaller than a patch of 16x16'],
@@ -148,7 +154,7 @@ describeOnDevice('a training', () => {
 
   test('people are told what is trained and how well', async () => {
     const argv = ['train', tiny, '--data', data, '--val', data, '--out', run('told'), '--stage', 'psnr'];
-    const { code, out, err } = await start(program.main, [...argv, '--steps', '2']).ended;
+    const { code, out, err } = await start(program.main, [...argv, '--steps', '2', '--validate', '1']).ended;
     expect({ code, out }).toEqual({ code: 0, out: '' });
     const lines = err.trim().split('\n').slice(1); // after the device
     expect(lines).toEqual([
@@ -230,6 +236,18 @@ describeOnDevice('a training', () => {
     const others = await train('alive', '--stage', 'psnr', '--data', join(folder, 'other')).ended;
     expect(others.code).toBe(2);
     expect(JSON.parse(others.out).errors[0].message).toMatch(/other things are trained now: images$/);
+  });
+
+  test('weights that are given are for new trainings, and come from no checkpoint', async () => {
+    const init = join(run('alive'), 'checkpoints/psnr-20.safetensors');
+    const { code, out } = await train('fresh', '--stage', 'psnr', '--init', init).ended;
+    expect(code).toBe(2);
+    const [{ message, help }] = JSON.parse(out).errors;
+    expect(message).toBe(`${init}: this is a checkpoint of a training, not the weights of a network`);
+    expect(help).toContain(`${run('alive')} stands for the newest of them`);
+
+    const again = await train('whole', '--stage', 'psnr', '--init', run('whole')).ended;
+    expect(events(again.out)[0].text).toContain('psnr: it goes on from its checkpoint');
   });
 
   test('a stage that starts from one that is not there', async () => {
