@@ -92,7 +92,7 @@ function record(name: string, row: PointwiseRow, rules: readonly (Rule | undefin
     macs: () => 0,
     reach: () => POINTWISE_REACH,
     launch: (context) => map({ x: context.view(0), y: context.y, steps: context.epilogue() }),
-    samples: samplesOf(name, row),
+    samples: samplesOf(row),
   };
 }
 
@@ -113,9 +113,9 @@ function gradientsOf(context: GradientContext, rules: readonly (Rule | undefined
   );
 }
 
-function samplesOf(name: string, row: PointwiseRow): Sample[] {
+function samplesOf(row: PointwiseRow): Sample[] {
   const attrs = row.attr ? { [row.attr]: 0.3 } : {};
-  const positive = ['log', 'sqrt', 'rsqrt', 'div'].includes(name);
+  const { positive = false } = row;
   const image = [2, 3, 2, 2];
   const seconds = row.arity === 1 ? [[]] : [[image], [[3]], [[]]];
   return seconds.map((second) => ({ inputs: [image, ...second], attrs, positive }));

@@ -26,11 +26,7 @@ export function packConv(data: Float32Array, shape: Shape, packing: ConvPacking)
   return packed;
 }
 
-function unpackConv(
-  packed: Float32Array,
-  shape: Shape,
-  packing: ConvPacking,
-): Float32Array<ArrayBuffer> {
+function unpackConv(packed: Float32Array, shape: Shape, packing: ConvPacking): Float32Array<ArrayBuffer> {
   const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
   visitConv(shape, packing, (to, from) => {
     data[to] = packed[from]!;
@@ -48,11 +44,7 @@ export function packVector(data: Float32Array, packing: VectorPacking): Float32A
   return packed;
 }
 
-function unpackVector(
-  packed: Float32Array,
-  shape: Shape,
-  packing: VectorPacking,
-): Float32Array<ArrayBuffer> {
+function unpackVector(packed: Float32Array, shape: Shape, packing: VectorPacking): Float32Array<ArrayBuffer> {
   const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
   const { phases, channels } = vectorRows(data.length, packing);
   for (let phase = 0; phase < phases; phase++) {

@@ -11,6 +11,8 @@ export interface PointwiseRow {
   readonly arity: 1 | 2;
   /** Name of the row's constant, where it has one. */
   readonly attr?: string;
+  /** Defined for positive values alone: what tests give it. */
+  readonly positive?: true;
   /** An expression of type `Value` (`vec4<f32>` or `f32`) over variables `v` and `operand` and a literal `attr`. */
   wgsl(v: string, operand: string, attr: string): string;
   reference(v: number, operand: number, attr: number): number;
@@ -51,11 +53,13 @@ const ROWS = {
     (v) => Math.max(v, 0) + Math.log1p(Math.exp(-Math.abs(v))),
   ),
   exp: unary((v) => `exp(min(${v}, Value(${EXP_LIMIT})))`, Math.exp),
-  log: unary((v) => `log(${v})`, Math.log),
-  sqrt: unary((v) => `sqrt(${v})`, Math.sqrt),
-  rsqrt: unary(
-    (v) => `inverseSqrt(${v})`,
-    (v) => 1 / Math.sqrt(v),
+  log: positive(unary((v) => `log(${v})`, Math.log)),
+  sqrt: positive(unary((v) => `sqrt(${v})`, Math.sqrt)),
+  rsqrt: positive(
+    unary(
+      (v) => `inverseSqrt(${v})`,
+      (v) => 1 / Math.sqrt(v),
+    ),
   ),
   square: unary(
     (v) => `${v} * ${v}`,
@@ -88,9 +92,11 @@ const ROWS = {
     (a, b) => `${a} * ${b}`,
     (a, b) => a * b,
   ),
-  div: binary(
-    (a, b) => `${a} / ${b}`,
-    (a, b) => a / b,
+  div: positive(
+    binary(
+      (a, b) => `${a} / ${b}`,
+      (a, b) => a / b,
+    ),
   ),
   maximum: binary((a, b) => `max(${a}, ${b})`, Math.max),
   minimum: binary((a, b) => `min(${a}, ${b})`, Math.min),
@@ -145,6 +151,10 @@ export function applySteps(
     const [a, b] = step.swapped ? ['operand', 'v'] : ['v', 'operand'];
     return `{ let operand = ${load(step.operand)}; v = ${row.wgsl(a, b, attr)}; }`;
   });
+}
+
+function positive(row: PointwiseRow): PointwiseRow {
+  return { ...row, positive: true };
 }
 
 function unary(wgsl: (v: string) => string, reference: (v: number) => number): PointwiseRow {

@@ -9,7 +9,6 @@ import { device, dtypes, type Storage } from '../device.js';
 import { expectKernel, field, noisy, slab, stepped, view } from './tensors.js';
 
 const DIMS = [1, 4, 16] as const;
-const POSITIVE = new Set(['log', 'sqrt', 'rsqrt', 'div']);
 /** Values where careless formulas overflow or lose a sign. */
 const EDGES = [0, 1, -1, 20, -20, 80, -80, 1e-4, -1e-4];
 
@@ -19,7 +18,7 @@ function input(op: string, slot: number, seed: number, dtype: Storage['dtype']):
   // Half and single precision agree on multiples of 1/64; exp of 80 is beyond any relative comparison with f16.
   const plain = data.map((v) => Math.round(Math.max(-8, Math.min(8, v)) * 64) / 64);
   const kept = dtype === 'f16' || op === 'exp' ? plain : data;
-  return { dtype, data: POSITIVE.has(op) ? kept.map((v) => Math.abs(v) + 0.25) : kept };
+  return { dtype, data: POINTWISE[op]!.positive ? kept.map((v) => Math.abs(v) + 0.25) : kept };
 }
 
 describe.skipIf(!device)('pointwise rows', () => {
