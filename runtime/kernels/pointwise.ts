@@ -34,8 +34,9 @@ const ROWS = {
   ),
   abs: unary((v) => `abs(${v})`, Math.abs),
   sign: unary((v) => `sign(${v})`, Math.sign),
+  // Not `max`, which may make 0 of NaN: a divergence must be seen where it begins.
   relu: unary(
-    (v) => `max(${v}, Value(0))`,
+    (v) => `select(${v}, Value(0), ${v} < Value(0))`,
     (v) => Math.max(v, 0),
   ),
   lrelu: constant(
