@@ -1,6 +1,7 @@
 // One trainer per run folder: a file that says who trains there. A process that was killed leaves it behind, so the lock of
 // a process of this machine that is gone does not count.
 
+import { randomUUID } from 'node:crypto';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -25,7 +26,7 @@ const SETTLE_MS = 100;
 export async function lockFolder(folder: string, say: (line: string) => void): Promise<() => Promise<void>> {
   const path = join(folder, 'lock');
   const me: Holder = { pid: process.pid, host: hostname(), since: new Date().toISOString() };
-  const mine = JSON.stringify(me);
+  const mine = JSON.stringify({ ...me, id: randomUUID() }); // no two locks are the same text
   try {
     if (!(await create(path, mine))) await takeOver(path, mine, folder, say);
   } catch (error) {
@@ -60,7 +61,7 @@ async function takeOver(
   if (!holder || holder.host !== hostname() || held.has(theirs) || isAlive(holder.pid)) {
     refuse(folder, path, holder);
   }
-  const draft = `${path}.${process.pid}`;
+  const draft = `${path}.${randomUUID()}`;
   await writeFile(draft, mine);
   await rename(draft, path);
   await setTimeout(SETTLE_MS);

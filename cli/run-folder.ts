@@ -22,7 +22,7 @@ import { openEvents, pictureEvent, scalarEvent } from '../train/events.js';
 import { cutMetrics, type MetricsLine, printMetrics, scalarsOf } from '../train/metrics.js';
 import type { Moment, Recorder } from '../train/record.js';
 import type { TrainingState } from '../train/state.js';
-import { failIo, prepareOutput, readBytes, readText, statOf, writeAtomic } from './files.js';
+import { failIo, prepareOutput, readBytes, statOf, writeAtomic } from './files.js';
 import { encodePng } from './images/png.js';
 import { lockFolder } from './run-folder-lock.js';
 
@@ -180,15 +180,23 @@ export class RunFolder implements Recorder {
     return file;
   }
 
+  /** The earlier ones. A record that is damaged stops no training: it is set aside. */
   async #sessions(): Promise<readonly unknown[]> {
     const text = await this.#text('run.json');
-    const { sessions } = text === undefined ? {} : parseObject(join(this.path, 'run.json'), 'it', text);
-    return Array.isArray(sessions) ? sessions : [];
+    if (text === undefined) return [];
+    try {
+      const { sessions } = parseObject(join(this.path, 'run.json'), 'it', text);
+      if (Array.isArray(sessions)) return sessions;
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+    }
+    await this.#write('run.json.damaged', text);
+    return [];
   }
 
   async #text(file: string): Promise<string | undefined> {
     const path = join(this.path, file);
-    return (await statOf(path)) ? (await readText(path)).text : undefined;
+    return (await statOf(path)) ? new TextDecoder().decode(await readBytes(path)) : undefined;
   }
 
   async #write(file: string, content: string | Uint8Array): Promise<void> {

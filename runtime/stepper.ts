@@ -55,7 +55,10 @@ export type Kind = Extract<Twin, 'value' | 'gradient' | 'moment1' | 'moment2' | 
 export type Inputs = Readonly<Record<string, Float32Array<ArrayBuffer>>>;
 
 export interface TrainingStep {
-  /** The number of the step in Adam's sense: its moments have been updated `t - 1` times. */
+  /**
+   * The number of the step in Adam's sense, from 1. Steps that a loss scale made skip count too (the host does not wait to
+   * know of them), which makes the first updates after an overflow a little smaller than they might be.
+   */
   readonly t: number;
   /** The learning rate of each network. */
   readonly rates: Readonly<Record<string, number>>;

@@ -296,3 +296,14 @@ test('weights and samples', async () => {
   );
   expect(readFileSync(join(folder, 'samples/gan-7.png')).subarray(1, 4).toString()).toBe('PNG');
 });
+
+test('records that are damaged stop no training', async () => {
+  await (await begun()).close();
+  writeFileSync(join(folder, 'run.json'), '{"sessions": [');
+  writeFileSync(join(folder, 'metrics.jsonl'), Buffer.from([0xff, 0xfe, 0x0a]));
+  await begun();
+  const { sessions } = JSON.parse(readFileSync(join(folder, 'run.json'), 'utf8'));
+  expect(sessions).toHaveLength(1);
+  expect(readFileSync(join(folder, 'run.json.damaged'), 'utf8')).toBe('{"sessions": [');
+  expect(readFileSync(join(folder, 'metrics.jsonl'), 'utf8')).toBe('');
+});
