@@ -176,6 +176,6 @@ function round(value: number): number {
   return Math.round(10 * value) / 10;
 }
 
-function xml(text: string): string {
+export function xml(text: string): string {
   return text.replace(/\p{Cc}/gu, '?').replace(/[&<>]/g, (char) => `&#${char.charCodeAt(0)};`);
 }

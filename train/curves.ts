@@ -11,6 +11,7 @@ import {
   type Stage,
   type Style,
   WIDTH,
+  xml,
 } from './curves-panel.js';
 import { type ReadLine, scalarsOf } from './metrics.js';
 
@@ -76,6 +77,7 @@ export function drawCurves(runs: readonly Run[]): string {
   const width = WIDTH * Math.min(COLUMNS, panels.length);
   const height = HEIGHT * Math.ceil(panels.length / COLUMNS);
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="11">
+<title>${xml(`Training curves of ${runs.map(({ name }) => name).join(', ')}`)}</title>
 <clipPath id="plot"><rect x="${PLOT.x}" y="${PLOT.y}" width="${PLOT.width}" height="${PLOT.height}"/></clipPath>
 <rect width="100%" height="100%" fill="white"/>
 ${drawn.join('\n')}

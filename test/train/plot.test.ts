@@ -55,6 +55,7 @@ test('panels of what there is, in one drawing', () => {
     'learning rate',
   ]);
   expect(svg).toMatch(/^<svg [^>]*width="1080" height="600"/);
+  expect(svg).toContain('<title>Training curves of ');
   expect(svg).toContain('>a&#60;b &#38; c</text>');
   expect(svg).not.toMatch(/NaN|Infinity|undefined/);
 });
