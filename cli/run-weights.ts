@@ -7,10 +7,15 @@ import { didYouMean } from '../dsl/suggest.js';
 import { blend } from '../formats/blend.js';
 import type { WeightFile } from '../formats/weights.js';
 import type { Compiled } from '../index.js';
-import { numberWithin, setOption } from './options.js';
+import { numberWithin, type Settings, setOption } from './options.js';
 import { bundledWeights, DEFAULT_NETWORK } from './package.js';
 import { failWithoutWeights } from './published.js';
 import { loadTrained, underGraphNames } from './weights.js';
+
+/** What `networkOptions` gives a command. */
+export interface NetworkOptions extends WeightOptions {
+  readonly set: Settings;
+}
 
 export interface WeightOptions {
   readonly weights?: string;

@@ -68,7 +68,7 @@ export class Thread<A extends Record<string, Call>> {
 }
 
 /** Answers of a worker. */
-export type Answers<A extends Record<string, Call>> = {
+type Answers<A extends Record<string, Call>> = {
   readonly [K in keyof A]: (...args: Parameters<A[K]>) => Promise<Awaited<ReturnType<A[K]>>>;
 };
 

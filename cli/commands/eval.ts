@@ -11,17 +11,16 @@ import { prepareOutput, writeAtomic } from '../files.js';
 import { printable } from '../human.js';
 import { encodePng } from '../images/png.js';
 import { type Io, write } from '../io.js';
-import { precisionOption, type Settings } from '../options.js';
+import { precisionOption } from '../options.js';
 import { readGraph } from '../package.js';
-import { chooseWeights, networkOptions, trainedWeights, type WeightOptions } from '../run-weights.js';
+import { chooseWeights, type NetworkOptions, networkOptions, trainedWeights } from '../run-weights.js';
 import { statusLine } from '../status-line.js';
 import { listTestFiles, readTestImage, type TestFile } from '../test-images.js';
 import { scaleOf } from './run.js';
 
-interface Options extends WeightOptions {
+interface Options extends NetworkOptions {
   readonly data?: string;
   readonly dataLr?: string;
-  readonly set: Settings;
   readonly precision: 'f32' | 'f16';
   readonly device: string;
   readonly save?: string;

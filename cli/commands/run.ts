@@ -10,20 +10,19 @@ import { type NodeDevice, openDevice } from '../../runtime/node.js';
 import { openCodec } from '../codec.js';
 import type { Io } from '../io.js';
 import { type Batch, listJobs } from '../jobs.js';
-import { numberWithin, precisionOption, type Settings, wholeNumber } from '../options.js';
+import { numberWithin, precisionOption, wholeNumber } from '../options.js';
 import { readGraph } from '../package.js';
 import { type Report, reporter } from '../progress.js';
 import { failWithoutNetwork } from '../published.js';
-import { chooseWeights, networkOptions, trainedWeights, type WeightOptions } from '../run-weights.js';
+import { chooseWeights, type NetworkOptions, networkOptions, trainedWeights } from '../run-weights.js';
 import { type Opened, type Upscaler, upscaleAll } from '../upscale.js';
 
-interface Options extends WeightOptions {
+interface Options extends NetworkOptions {
   readonly input?: string;
   readonly output?: string;
   readonly format?: ImageFormat;
   readonly overwrite?: true;
   readonly scale?: number;
-  readonly set: Settings;
   readonly precision: 'f32' | 'f16';
   readonly tile: number | 'auto';
   readonly device: string;
