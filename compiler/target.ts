@@ -1,15 +1,14 @@
 // What the compiler must know of a device to choose kernels. `src compile` needs no device: it uses GENERIC.
 
 import { targetOf } from '../runtime/device.js';
+import type { ConvDevice, Tuned } from '../runtime/kernels/conv_family.js';
 import type { DType } from '../runtime/plan.js';
 
-export interface Target {
+export interface Target extends ConvDevice {
   /** Storage of activations and weights; f16 needs the device's `shader-f16`. */
   readonly precision: DType;
-  /** Lanes of a subgroup where the device supports subgroups and fixes their size, else undefined. */
-  readonly subgroupSize?: number;
-  /** A Vulkan implemented on the CPU: scalar loads and subgroup broadcasts beat vec4 loads there. */
-  readonly software: boolean;
+  /** What `src tune` measured on this device. */
+  readonly tuned?: Tuned;
 }
 
 export const GENERIC: Target = { precision: 'f32', software: false };

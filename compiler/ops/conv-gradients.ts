@@ -5,6 +5,7 @@
 import { internal } from '../../diagnostics.js';
 import { applyConstantOp } from '../../runtime/constants.js';
 import { type Dim, parseDim } from '../../runtime/dims.js';
+import type { ConvClass } from '../../runtime/kernels/conv_family.js';
 import { convPacking } from '../../runtime/kernels/conv2d.js';
 import { dgrad, wgradParts } from '../../runtime/kernels/conv2d_backward.js';
 import type { KernelCall } from '../../runtime/kernels/kernel.js';
@@ -12,7 +13,7 @@ import { sumParts } from '../../runtime/kernels/reduce.js';
 import { flipWeights } from '../../runtime/kernels/weights.js';
 import type { Attrs, TensorType } from '../graph.js';
 import { type Tensor, zeros } from '../tensor.js';
-import { convAttrs, forEachRun, kernelOf, variantFor } from './conv.js';
+import { convAttrs, forEachRun, kernelOf, pixelsOf, variantFor } from './conv.js';
 import { type LaunchContext, nchw, num, type Op, POINTWISE_REACH } from './op.js';
 import { image } from './types.js';
 
@@ -45,7 +46,23 @@ const dgradOp: Op = {
     const { stride, pad } = convAttrs(node.attrs);
     const [o, i, kh, kw] = kernelOf(types[1]);
     const weight = packed(1, convPacking(i, o, 1));
-    const shared = { kernel: [kh, kw], stride, pad, epilogue: epilogue(), ...variantFor(target) } as const;
+    const of: ConvClass = {
+      op: 'dgrad',
+      kernel: [kh, kw],
+      stride,
+      phases: 1,
+      inputs: i,
+      outputs: o,
+      dtype: target.precision,
+      ...pixelsOf(y.dims),
+    };
+    const shared = {
+      kernel: [kh, kw],
+      stride,
+      pad,
+      epilogue: epilogue(),
+      ...variantFor(of, target),
+    } as const;
     return dgrad({ dy: view(0), dx: y, weight, ...shared });
   },
   samples: [
@@ -72,7 +89,7 @@ const wgradOp: Op = {
   shape: weightShape,
   reference: ([x, dy], attrs, shape) => weightGradient(x!, dy!, attrs, shape),
   gradient: 'nodiff',
-  macs: ([, dy]) => pixelsOf(dy!),
+  macs: ([, dy]) => summands(dy!),
   reach: () => POINTWISE_REACH,
   launch: (context) => launchParts(context, 1),
   samples: [
@@ -113,15 +130,25 @@ function weightGradient(
 }
 
 /** How many products an element of the gradient sums. */
-function pixelsOf({ shape: [n, , h, w] }: TensorType): number {
+function summands({ shape: [n, , h, w] }: TensorType): number {
   return Number(n) * Number(h) * Number(w);
 }
 
 function launchParts({ node, types, target, view, y }: LaunchContext, parts: number): KernelCall {
-  const [, , kh, kw] = weightShape(types, node.attrs).shape as [number, number, number, number];
+  const [o, i, kh, kw] = weightShape(types, node.attrs).shape as [number, number, number, number];
   const { stride, pad } = convAttrs(node.attrs);
   const [x, dy, partial] = [view(0), view(1), { slot: y.slot, dtype: y.dtype }];
-  return wgradParts({ x, dy, partial, parts, kernel: [kh, kw], stride, pad, ...variantFor(target) });
+  const of: ConvClass = {
+    op: 'wgrad',
+    kernel: [kh, kw],
+    stride,
+    phases: 1,
+    inputs: i,
+    outputs: o,
+    dtype: target.precision,
+    ...pixelsOf(dy.dims),
+  };
+  return wgradParts({ x, dy, partial, parts, kernel: [kh, kw], stride, pad, ...variantFor(of, target) });
 }
 
 /** The same in `parts` sums, each over its share of the rows of all images: `[parts, O, I, H, W]`. */
@@ -134,7 +161,7 @@ const wgradPartsOp: Op = {
     return weightGradient(x!, dy!, attrs, shape, (row) => Math.floor(row / share));
   },
   gradient: 'nodiff',
-  macs: ([, dy], attrs) => pixelsOf(dy!) / num(attrs, 'parts'),
+  macs: ([, dy], attrs) => summands(dy!) / num(attrs, 'parts'),
   reach: () => POINTWISE_REACH,
   launch: (context) => launchParts(context, num(context.node.attrs, 'parts')),
   samples: [

@@ -7,6 +7,7 @@
 
 import { internal } from '../../diagnostics.js';
 import { addDim, type Dim, divDim, isSymbolic, mulDim, printDim } from '../../runtime/dims.js';
+import { type ConvClass, choose } from '../../runtime/kernels/conv_family.js';
 import { conv2d, convPacking } from '../../runtime/kernels/conv2d.js';
 import type { Attrs, TensorType } from '../graph.js';
 import type { Target } from '../target.js';
@@ -15,10 +16,15 @@ import { nchw, num, type Op, ShapeError } from './op.js';
 import { image, printImage, printType } from './types.js';
 
 /** Which text of a conv, or of a gradient of one, runs best on `target`. */
-export function variantFor({ software, subgroupSize }: Target) {
-  return software && subgroupSize !== undefined
-    ? ({ variant: 'subgroup', subgroupSize } as const)
-    : ({ variant: 'direct' } as const);
+export function variantFor(of: ConvClass, target: Target) {
+  const { subgroupSize } = target;
+  return { ...choose(of, target, target.tuned), ...(subgroupSize !== undefined && { subgroupSize }) };
+}
+
+/** Pixels of all images, where they are numbers. */
+export function pixelsOf([n, h, w]: readonly Dim[]): { readonly pixels?: number } {
+  const pixels = Number(n) * Number(h) * Number(w);
+  return Number.isNaN(pixels) ? {} : { pixels };
 }
 
 export interface ConvAttrs {
@@ -111,9 +117,20 @@ const conv2dOp: Op = {
     const { stride, pad, r, shift } = convAttrs(node.attrs);
     const [o, i, kh, kw] = kernelOf(types[1]);
     const phases = r * r;
+    const { y } = context;
+    const of: ConvClass = {
+      op: 'conv',
+      kernel: [kh, kw],
+      stride,
+      phases,
+      inputs: i,
+      outputs: o / phases,
+      dtype: target.precision,
+      ...pixelsOf(y.dims),
+    };
     return conv2d({
       x: context.view(0),
-      y: context.y,
+      y,
       weight: context.packed(1, convPacking(i, o / phases, phases)),
       kernel: [kh, kw],
       stride,
@@ -121,7 +138,7 @@ const conv2dOp: Op = {
       phases,
       phaseShift: shift === 1 ? 1 : 0,
       epilogue: context.epilogue(),
-      ...variantFor(target),
+      ...variantFor(of, target),
     });
   },
   samples: [

@@ -3,6 +3,7 @@
 
 import { internal } from '../../diagnostics.js';
 import type { DType, Packing } from '../plan.js';
+import type { ConvVariant } from './conv_family.js';
 import { conv2dDirect } from './conv2d_direct.js';
 import type { ConvForm } from './conv2d_frame.js';
 import { conv2dSubgroup } from './conv2d_subgroup.js';
@@ -32,7 +33,7 @@ export interface Conv2dSpec {
   /** 1: phase (i, j) pads `pad - i` rows above and `pad - j` columns to the left. */
   readonly phaseShift: 0 | 1;
   readonly epilogue: readonly PointwiseStep[];
-  readonly variant: 'direct' | 'subgroup';
+  readonly variant: ConvVariant;
   /** The variant has a default. Results do not depend on it. */
   readonly tile?: ConvTile;
   readonly subgroupSize?: number;

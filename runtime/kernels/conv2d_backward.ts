@@ -4,6 +4,7 @@
 
 import { internal } from '../../diagnostics.js';
 import type { DType } from '../plan.js';
+import type { ConvVariant } from './conv_family.js';
 import { convolve } from './conv2d.js';
 import { wgradDirect } from './conv2d_wgrad_direct.js';
 import { wgradSubgroup } from './conv2d_wgrad_subgroup.js';
@@ -13,7 +14,7 @@ interface Geometry {
   readonly kernel: readonly [height: number, width: number];
   readonly stride: number;
   readonly pad: number;
-  readonly variant: 'direct' | 'subgroup';
+  readonly variant: ConvVariant;
   readonly subgroupSize?: number;
 }
 
