@@ -45,7 +45,8 @@ export function planStep(step: StepGraph, target: Target, options: PlanOptions =
   // What is trained and what is constant stays; the rest of the budget is for what a step computes.
   const persistence = persistenceOf(optimized);
   const forward = [...graph.outputs.slice(0, step.losses.length), ...graph.updates.map(({ value }) => value)];
-  const rest = memory - layOut(planned.plan, options).memory.planned;
+  const { planned: computed, mirrors } = layOut(planned.plan, options).memory;
+  const rest = memory - (computed - mirrors);
   const less = recompute(graph, forward, available - rest, (one) => plannedBytes(one, target, persistence));
   const recomputed = lowerStep({ ...optimized, graph: verify(less.graph, 'recomputation') }, target);
   const needed = totalOf(recomputed.plan, options);

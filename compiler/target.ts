@@ -13,8 +13,8 @@ export interface Target extends ConvDevice {
 
 export const GENERIC: Target = { precision: 'f32', software: false };
 
-/** What the compiler must know of a device. */
-export function targetFor(device: GPUDevice, precision: DType = 'f32'): Target {
+/** What the compiler must know of a device; `tuned` is what `src tune` measured on it. */
+export function targetFor(device: GPUDevice, precision: DType = 'f32', tuned: Tuned = {}): Target {
   const { software, subgroupSize } = targetOf(device);
-  return { precision, software, ...(subgroupSize !== undefined && { subgroupSize }) };
+  return { precision, software, tuned, ...(subgroupSize !== undefined && { subgroupSize }) };
 }

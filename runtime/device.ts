@@ -51,9 +51,9 @@ export async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
 
 export function describe(adapter: GPUAdapter): Description {
   const { info } = adapter;
-  const { vendor, architecture, device, description } = info;
+  const { vendor, architecture, description } = info;
   return {
-    name: device.replace(/-+$/, '') || description || architecture || vendor || 'unnamed adapter',
+    name: adapterName(info),
     vendor,
     architecture,
     driver: description,
@@ -64,6 +64,11 @@ export function describe(adapter: GPUAdapter): Description {
       subgroupSize: { min: info.subgroupMinSize, max: info.subgroupMaxSize },
     }),
   };
+}
+
+/** What people call it. */
+export function adapterName({ vendor, architecture, device, description }: GPUAdapterInfo): string {
+  return device.replace(/-+$/, '') || description || architecture || vendor || 'unnamed adapter';
 }
 
 export function targetOf(device: GPUDevice): DeviceTarget {

@@ -38,7 +38,7 @@ export function bindGroup(
   label: string,
   layout: GPUBindGroupLayout,
   uniforms: GPUBuffer,
-  storage: readonly GPUBufferBinding[],
+  storage: readonly GPUBindingResource[],
 ): GPUBindGroup {
   const resources = [{ buffer: uniforms, size: BLOCK_BYTES }, ...storage];
   const entries = resources.map((resource, binding) => ({ binding, resource }));

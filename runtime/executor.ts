@@ -53,8 +53,7 @@ export async function open(
       Promise.all(plan.kernels.map((kernel) => pipelines.get(kernel))),
     ]),
   );
-  const parts = { device, pipelines, facts: factsOf(plan), constants: constants.bindings };
-  return new Network(parts, guard, options, constants.buffers);
+  return new Network({ device, pipelines, facts: factsOf(plan), constants }, guard, options);
 }
 
 /** Refuses what is no plan that this version runs. */
@@ -87,19 +86,17 @@ export class Network {
   readonly #guard: LossGuard;
   readonly #pacer: Pacer;
   readonly #options: NetworkOptions;
-  readonly #constants: readonly GPUBuffer[];
   /** Bytes to use at most. */
   #memory: number;
   /** What the size that ran last needs on the device. */
   #loaded: Loaded | undefined;
   readonly #inTurn = inTurn();
 
-  constructor(parts: Parts, guard: LossGuard, options: NetworkOptions, constants: readonly GPUBuffer[]) {
+  constructor(parts: Parts, guard: LossGuard, options: NetworkOptions) {
     this.#parts = parts;
     this.#guard = guard;
     this.#options = options;
     this.#memory = options.memory ?? DEFAULT_MEMORY;
-    this.#constants = constants;
     this.#pacer = new Pacer(parts.device, guard);
   }
 
@@ -123,7 +120,7 @@ export class Network {
   close(): Promise<void> {
     return this.#inTurn(async () => {
       this.#unload();
-      for (const buffer of this.#constants) buffer.destroy();
+      this.#parts.constants.destroy();
     });
   }
 

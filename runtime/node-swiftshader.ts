@@ -3,10 +3,10 @@
 
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { brotliDecompressSync } from 'node:zlib';
 import { fail } from '../diagnostics.js';
+import { cacheFolder } from './node-cache.js';
 import type { VulkanDriver } from './node-vulkan.js';
 
 const PACKAGE = join('@sparticuz', 'chromium');
@@ -19,11 +19,7 @@ export function packagedSwiftShader(): VulkanDriver | undefined {
   if (process.platform !== 'linux' || process.arch !== 'x64') return undefined;
   const archive = findArchive();
   if (!archive) return undefined;
-  const folder = join(
-    process.env.XDG_CACHE_HOME || join(homedir(), '.cache'),
-    'src',
-    `swiftshader-${archive.version}`,
-  );
+  const folder = join(cacheFolder(), `swiftshader-${archive.version}`);
   if (!existsSync(folder)) unpack(archive.path, folder);
   return {
     name: `SwiftShader (npm ${PACKAGE})`,

@@ -22,6 +22,19 @@ export interface Copy {
   readonly bytes: number;
 }
 
+/** Whole texels of a buffer that move to a texture. */
+export interface TextureCopy {
+  readonly source: GPUBuffer;
+  readonly from: number;
+  readonly texture: GPUTexture;
+  readonly row: number;
+  readonly width: number;
+  readonly rows: number;
+  readonly bytesPerRow: number;
+}
+
+export type Work = Command | Copy | TextureCopy;
+
 export interface Watch {
   readonly signal?: AbortSignal | undefined;
   /** Called with the cost of each portion that is done. */
@@ -66,17 +79,24 @@ export class Pacer {
     return this.#cost >= this.#portion;
   }
 
-  /** Encodes either; true when `submit` should be awaited. */
-  add(work: Command | Copy): boolean {
+  /** Encodes any of them; true when `submit` should be awaited. */
+  add(work: Work): boolean {
     if ('pipeline' in work) return this.dispatch(work);
     this.copy(work);
     return false;
   }
 
-  copy({ source, from, target, to, bytes }: Copy): void {
+  copy(copy: Copy | TextureCopy): void {
     this.#pass?.end();
     this.#pass = undefined;
-    this.#open().copyBufferToBuffer(source, from, target, to, bytes);
+    if ('target' in copy) {
+      const { source, from, target, to, bytes } = copy;
+      this.#open().copyBufferToBuffer(source, from, target, to, bytes);
+    } else {
+      const { source: buffer, from: offset, texture, row, width, rows, bytesPerRow } = copy;
+      const origin = { x: 0, y: row };
+      this.#open().copyBufferToTexture({ buffer, offset, bytesPerRow }, { texture, origin }, [width, rows]);
+    }
   }
 
   /** Sends what is gathered. Resolves when the queue has room for more. */

@@ -3,6 +3,7 @@
 
 import { fail, internal } from '../diagnostics.js';
 import { checked, STAGE_COMPUTE } from './gpu.js';
+import { isTexture } from './kernels/text.js';
 import type { Access, PlanKernel } from './plan.js';
 
 export interface Pipeline {
@@ -59,7 +60,9 @@ export class Pipelines {
             (access, i): GPUBindGroupLayoutEntry => ({
               binding: i + 1,
               visibility: STAGE_COMPUTE,
-              buffer: { type: access === 'read' ? 'read-only-storage' : 'storage' },
+              ...(isTexture(access)
+                ? { storageTexture: { access: 'read-only', format: access } }
+                : { buffer: { type: access === 'read' ? 'read-only-storage' : 'storage' } }),
             }),
           ),
         ],

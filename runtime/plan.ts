@@ -11,7 +11,9 @@ import type { Dim } from './dims.js';
 export const PLAN_VERSION = 1;
 
 export type DType = 'f32' | 'f16';
-export type Access = 'read' | 'read_write';
+/** A buffer; or the format of a texture that holds a copy of one (runtime/mirrors.ts). */
+export type Access = 'read' | 'read_write' | TextureFormat;
+export type TextureFormat = 'rgba32float' | 'rgba16float';
 
 export interface Plan {
   readonly format: 'src-plan';
@@ -85,7 +87,7 @@ export interface PlanBuffer {
 export interface PlanKernel {
   readonly name: string;
   readonly wgsl: string;
-  /** Access of the storage bindings 1, 2, …; binding 0 is the uniform block. */
+  /** What the bindings 1, 2, … are; binding 0 is the uniform block. */
   readonly bindings: readonly Access[];
   /** WebGPU features the text needs: `shader-f16`, `subgroups`. */
   readonly features: readonly string[];

@@ -1,13 +1,15 @@
 // A schedule on the device: physical buffers, bind groups, uniforms and the flat list of dispatches of every tile.
 // Built once for an image size and run for every image of that size.
 
+import type { Constants } from './constant-buffers.js';
+import type { Sizes } from './dims.js';
 import { bindGroup, COST_PER_ELEMENT, stepCost, stepName, Uniforms } from './dispatch.js';
 import { allocate, checked, Usage } from './gpu.js';
 import type { Facts } from './halo.js';
 import { bufferBytes } from './memory.js';
-import type { Command } from './pacer.js';
+import { createTextures, mirrorCopies } from './mirrors.js';
+import type { Command, Work } from './pacer.js';
 import type { Pipeline, Pipelines } from './pipelines.js';
-import type { Binding } from './plan.js';
 import {
   axisGroups,
   type Extent,
@@ -32,7 +34,7 @@ export interface Program {
 }
 
 export interface Tile extends Part {
-  readonly commands: readonly Command[];
+  readonly work: readonly Work[];
 }
 
 /** What a program is built from. */
@@ -40,7 +42,7 @@ export interface Parts {
   readonly device: GPUDevice;
   readonly pipelines: Pipelines;
   readonly facts: Facts;
-  readonly constants: readonly GPUBufferBinding[];
+  readonly constants: Constants;
 }
 
 export async function buildProgram(parts: Parts, schedule: Schedule): Promise<Program> {
@@ -60,7 +62,19 @@ export async function buildProgram(parts: Parts, schedule: Schedule): Promise<Pr
     ...schedule.slotBytes.map((size, i) => ({ label: `slot ${i}`, size, usage: SLOT_USAGE })),
   ]);
   const buffers = { uniforms: uniformBuffer!, slots };
-  const context = { ...parts, kernels, schedule, uniforms, buffers };
+  const free = () => {
+    for (const buffer of [...slots, uniformBuffer!]) buffer.destroy();
+  };
+  const textures = await createTextures(
+    device,
+    `an image of ${width}x${height}`,
+    schedule.mirrors.textures,
+  ).catch((error) => {
+    free();
+    throw error;
+  });
+  const mirrors = textures.map((texture) => ({ texture, view: texture.createView() }));
+  const context = { ...parts, kernels, schedule, uniforms, buffers, mirrors };
   const tiles = await checked(device, 'binding the network', () =>
     segments.map((segment) => tilesOf(context, segment)),
   );
@@ -69,9 +83,10 @@ export async function buildProgram(parts: Parts, schedule: Schedule): Promise<Pr
     schedule,
     slots: buffers.slots,
     tiles,
-    cost: sum(tiles.flat().map(({ commands }) => sum(commands.map(({ cost }) => cost)))),
+    cost: sum(tiles.flat().map(({ work }) => sum(work.map((item) => ('cost' in item ? item.cost : 0))))),
     destroy: () => {
-      for (const buffer of [...buffers.slots, buffers.uniforms]) buffer.destroy();
+      free();
+      for (const texture of textures) texture.destroy();
     },
   };
 }
@@ -85,6 +100,7 @@ interface Context extends Parts {
   readonly schedule: Schedule;
   readonly uniforms: Uniforms;
   readonly buffers: { readonly slots: readonly GPUBuffer[]; readonly uniforms: GPUBuffer };
+  readonly mirrors: readonly { readonly texture: GPUTexture; readonly view: GPUTextureView }[];
 }
 
 /** The commands of every tile; bind groups serve all tiles, and tiles of one shape share the commands of its steps. */
@@ -92,27 +108,41 @@ function tilesOf(context: Context, segment: Moving): Tile[] {
   const { facts, uniforms, schedule } = context;
   const { plan } = facts;
   const slotOf = (buffer: number): GPUBuffer => context.buffers.slots[segment.slots.get(buffer)!]!;
-  const resourceOf = (binding: Binding): GPUBufferBinding => {
-    if ('constant' in binding) return context.constants[binding.constant]!;
-    const size = bufferBytes(plan.buffers[binding.buffer]!, sizesOf(segment.largest));
-    return { buffer: slotOf(binding.buffer), size };
-  };
-  const bind = (label: string, layout: GPUBindGroupLayout, storage: readonly GPUBufferBinding[]) =>
+  const bind = (label: string, layout: GPUBindGroupLayout, storage: readonly GPUBindingResource[]) =>
     bindGroup(context.device, label, layout, context.buffers.uniforms, storage);
-
-  const steps = plan.steps.slice(segment.start, segment.end).map((step) => {
-    const { gpu, layout } = context.kernels[step.kernel]!;
-    return { step, pipeline: gpu, group: bind(stepName(step), layout, step.bindings.map(resourceOf)) };
+  const wholeOf = (buffer: number, sizes: Sizes) => ({
+    buffer: slotOf(buffer),
+    offset: 0,
+    size: bufferBytes(plan.buffers[buffer]!, sizes),
   });
-  const runSteps = (shape: Size): Command[] => {
+  const largest = sizesOf(segment.largest);
+  const steps = plan.steps.slice(segment.start, segment.end).map((step, i) => {
+    const { gpu, layout } = context.kernels[step.kernel]!;
+    const mirrored = schedule.mirrors.steps.get(segment.start + i) ?? [];
+    const storage = step.bindings.map((bound, binding): GPUBindingResource => {
+      const access = plan.kernels[step.kernel]!.bindings[binding]!;
+      if ('constant' in bound) return context.constants.resource(bound.constant, access);
+      const mirror = mirrored.find((one) => one.binding === binding);
+      return mirror ? context.mirrors[mirror.texture]!.view : wholeOf(bound.buffer, largest);
+    });
+    return { step, mirrored, pipeline: gpu, group: bind(stepName(step), layout, storage) };
+  });
+  const runSteps = (shape: Size): Work[] => {
     const sizes = sizesOf(shape);
-    return steps.map(({ step, pipeline, group }) => ({
-      pipeline,
-      group,
-      uniformOffset: uniforms.add(step.uniforms, sizes),
-      workgroups: axisGroups(step.workgroups, sizes),
-      cost: stepCost(step, plan.buffers, sizes),
-    }));
+    return steps.flatMap(({ step, mirrored, pipeline, group }): Work[] => [
+      ...mirrored.flatMap(({ binding, texture, isFirst }) => {
+        const bound = step.bindings[binding]!;
+        if (!isFirst || !('buffer' in bound)) return [];
+        return mirrorCopies(context.mirrors[texture]!.texture, wholeOf(bound.buffer, sizes));
+      }),
+      {
+        pipeline,
+        group,
+        uniformOffset: uniforms.add(step.uniforms, sizes),
+        workgroups: axisGroups(step.workgroups, sizes),
+        cost: stepCost(step, plan.buffers, sizes),
+      },
+    ]);
   };
 
   const withGroup = (move: Move) => {
@@ -143,7 +173,7 @@ function tilesOf(context: Context, segment: Moving): Tile[] {
   const before = segment.before.map(withGroup);
   const after = segment.after.map(withGroup);
 
-  const shapes = new Map<string, readonly Command[]>();
+  const shapes = new Map<string, readonly Work[]>();
   return segment.rows.flatMap((rows) =>
     segment.columns.map((columns): Tile => {
       const shape = { height: rows.to - rows.from, width: columns.to - columns.from };
@@ -152,7 +182,7 @@ function tilesOf(context: Context, segment: Moving): Tile[] {
       shapes.set(key, body);
       const loads = before.flatMap((move) => runMove(move, rows, columns));
       const stores = after.flatMap((move) => runMove(move, rows, columns));
-      return { rows, columns, commands: [...loads, ...body, ...stores] };
+      return { rows, columns, work: [...loads, ...body, ...stores] };
     }),
   );
 }

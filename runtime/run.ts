@@ -33,7 +33,7 @@ export async function runProgram(
         for (const tile of program.tiles[i]!) {
           if (segment.inputs.length > 0) await pacer.submit(); // uploads overtake what is not yet submitted
           for (const port of segment.inputs) upload(machinery, { segment, part, tile, port }, image);
-          for (const command of tile.commands) if (pacer.dispatch(command)) await pacer.submit();
+          for (const item of tile.work) if (pacer.add(item)) await pacer.submit();
           for (const port of segment.outputs)
             await download(machinery, { segment, part, tile, port }, result);
         }

@@ -9,6 +9,7 @@ import { evalDim, type Sizes } from './dims.js';
 import { type Facts, quadsOf, walkRange } from './halo.js';
 import { roundUp } from './kernels/kernel.js';
 import { ALIGNMENT, bufferBytes, bytesPerElement, constantBytes, type Life, place } from './memory.js';
+import { type MirrorPlan, mirrorBytes, mirrorsOf, placeMirrors } from './mirrors.js';
 import type { Axis, Operand, PlanBuffer, Port, Step } from './plan.js';
 
 export interface Size {
@@ -64,8 +65,10 @@ export interface Band {
 export interface Memory {
   /** Every buffer of the plan at once, for the whole image. */
   readonly naive: number;
-  /** The physical buffers. */
+  /** The physical buffers and textures. */
   readonly planned: number;
+  /** Of these, the textures. */
+  readonly mirrors: number;
   readonly constants: number;
   readonly largestBinding: number;
 }
@@ -89,6 +92,7 @@ export interface Schedule {
   readonly stashes: readonly Stash[];
   /** Bytes of each physical buffer. */
   readonly slotBytes: readonly number[];
+  readonly mirrors: MirrorPlan;
   readonly memory: Memory;
   /** Multiply-accumulates including halos, and without any. */
   readonly macs: number;
@@ -162,6 +166,9 @@ export function buildSchedule(
     })),
   );
   const { slots, sizes } = place(lives);
+  const mirrors = placeMirrors(
+    drafts.flatMap((segment) => mirrorsOf(plan, segment, sizesOf(segment.largest))),
+  );
   const slotOf = (life: number): number => slots[life]!;
   const segments = drafts.map(({ lives: own, ...segment }) => ({
     ...segment,
@@ -178,9 +185,11 @@ export function buildSchedule(
       bands: bands[i]!.map(({ from, to, life }) => ({ from, to, slot: slotOf(life) })),
     })),
     slotBytes: sizes,
+    mirrors,
     memory: {
       naive: sum(plan.buffers.map((buffer) => bufferBytes(buffer, sizesOf(size)))),
-      planned: sum(sizes),
+      planned: sum(sizes) + mirrorBytes(mirrors),
+      mirrors: mirrorBytes(mirrors),
       constants: sum(constants),
       largestBinding: Math.max(...constants, ...sizes),
     },

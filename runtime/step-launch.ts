@@ -13,7 +13,7 @@ export interface Launch {
   readonly kernel: Pick<KernelCall, 'name' | 'wgsl' | 'bindings'>;
   readonly uniforms: KernelCall['uniforms'];
   readonly workgroups: KernelCall['workgroups'];
-  readonly storage: readonly GPUBufferBinding[];
+  readonly storage: readonly GPUBindingResource[];
   /** In multiply-accumulates, roughly. */
   readonly cost: number;
 }

@@ -4,6 +4,7 @@
 import { fail, internal } from '../diagnostics.js';
 import { printBytes } from './gpu.js';
 import { bufferBytes, constantBytes, type Life, place } from './memory.js';
+import { type MirrorPlan, mirrorBytes, mirrorsOf, placeMirrors } from './mirrors.js';
 import type { Arena, Port, StepPlan } from './plan.js';
 import { axisGroups, type Memory, sum } from './schedule.js';
 
@@ -48,6 +49,7 @@ export interface StepLayout {
   readonly places: readonly (Place | undefined)[];
   /** Bytes of each slot. */
   readonly slotBytes: readonly number[];
+  readonly mirrors: MirrorPlan;
   /**
    * Steps that read one tensor of an arena and write another, which WebGPU forbids in one dispatch: which of their
    * bindings are to be copied before, and to which slot.
@@ -84,6 +86,7 @@ export function layOut(plan: StepPlan, options: TwinOptions): StepLayout {
   });
 
   const { slots, sizes } = place([...tenants, ...copied]);
+  const mirrors = placeMirrors(mirrorsOf(plan, { start: 0, end: steps.length }, {}));
   const places = [...fixed];
   for (const [i, buffer] of [...lives.keys()].entries()) places[buffer] = { in: 'slot', slot: slots[i]! };
   const copies = new Map<number, Copied[]>();
@@ -93,10 +96,12 @@ export function layOut(plan: StepPlan, options: TwinOptions): StepLayout {
   return {
     places,
     slotBytes: sizes,
+    mirrors,
     copies,
     memory: {
       naive: sum(tenants.map((tenant) => tenant.bytes)),
-      planned: sum(sizes),
+      planned: sum(sizes) + mirrorBytes(mirrors),
+      mirrors: mirrorBytes(mirrors),
       constants: sum(plan.constants.map(constantBytes)),
       arenas: sum(plan.arenas.map((arena) => arena.bytes * twinsOf(arena, options).length)),
       largestBinding: Math.max(

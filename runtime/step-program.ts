@@ -2,11 +2,13 @@
 // each step. One list for each batch (forward, backward), one for what is done once (optimizer).
 
 import { internal } from '../diagnostics.js';
+import type { Constants } from './constant-buffers.js';
 import { stepCost, stepName } from './dispatch.js';
 import { allocate, Usage } from './gpu.js';
 import { type Ledger, ledgerOf } from './kernels/optimizer.js';
 import { ALIGNMENT, bufferBytes } from './memory.js';
-import type { Command, Copy } from './pacer.js';
+import { createTextures, mirrorCopies } from './mirrors.js';
+import type { Copy, TextureCopy, Work } from './pacer.js';
 import type { Pipelines } from './pipelines.js';
 import type { Binding, StepPlan } from './plan.js';
 import { type Launch, prepare } from './step-launch.js';
@@ -19,8 +21,6 @@ import {
   trainedArenas,
   updateLaunches,
 } from './step-optimizer.js';
-
-export type Work = Command | Copy;
 
 export interface StepProgram {
   readonly ledger: Ledger;
@@ -45,7 +45,7 @@ export interface StepParts {
   readonly pipelines: Pipelines;
   readonly plan: StepPlan;
   readonly layout: StepLayout;
-  readonly constants: readonly GPUBufferBinding[];
+  readonly constants: Constants;
   readonly options: Optimization;
 }
 
@@ -54,7 +54,7 @@ export async function buildStep(parts: StepParts): Promise<StepProgram> {
   const losses = lossPorts(plan);
   const batches = options.accumulate ?? 1;
   const ledger = ledgerOf(trainedArenas(plan).length, batches * losses.length);
-  const { slots, twins, all, ...scratch } = await allocateAll(parts, ledger);
+  const { slots, twins, all, textures, ...scratch } = await allocateAll(parts, ledger);
   const buffers: OptimizerBuffers = {
     ...scratch,
     twin: (arena, twin) => twins[arena]!.get(twin) ?? internal(`arena ${arena} has no ${twin}`),
@@ -67,19 +67,29 @@ export async function buildStep(parts: StepParts): Promise<StepProgram> {
     if (place.in === 'slot') return { buffer: slots[place.slot]!, offset: 0, size };
     return { buffer: buffers.twin(place.arena, place.twin), offset: place.offset, size };
   };
-  const storageOf = (binding: Binding): GPUBufferBinding =>
-    'buffer' in binding ? resource(binding.buffer) : constants[binding.constant]!;
-  const dispatches = plan.steps.map((step, i): Launch & { copies: Copy[] } => {
-    const storage = step.bindings.map(storageOf);
-    const copies = (layout.copies.get(i) ?? []).map(({ binding, slot }): Copy => {
-      const { buffer: source, offset: from = 0, size: bytes = 0 } = storage[binding]!;
+  const views = textures.map((texture) => texture.createView());
+  const tensorOf = (bound: Binding) =>
+    'buffer' in bound ? resource(bound.buffer) : internal('a constant is copied');
+  const dispatches = plan.steps.map((step, i): Launch & { copies: (Copy | TextureCopy)[] } => {
+    const kernel = plan.kernels[step.kernel]!;
+    const storage = step.bindings.map((bound, binding) =>
+      'buffer' in bound
+        ? resource(bound.buffer)
+        : constants.resource(bound.constant, kernel.bindings[binding]!),
+    );
+    const copies: (Copy | TextureCopy)[] = [];
+    for (const { binding, slot } of layout.copies.get(i) ?? []) {
+      const { buffer: source, offset: from, size: bytes } = tensorOf(step.bindings[binding]!);
       const target = slots[slot]!;
       storage[binding] = { buffer: target, size: bytes };
-      return { source, from, target, to: 0, bytes };
-    });
+      copies.push({ source, from, target, to: 0, bytes });
+    }
+    for (const { binding, texture, isFirst } of layout.mirrors.steps.get(i) ?? []) {
+      storage[binding] = views[texture]!;
+      if (isFirst) copies.push(...mirrorCopies(textures[texture]!, tensorOf(step.bindings[binding]!)));
+    }
     const { uniforms, workgroups } = step;
     const cost = stepCost(step, plan.buffers, {});
-    const kernel = plan.kernels[step.kernel]!;
     return { name: stepName(step), kernel, uniforms, workgroups, storage, cost, copies };
   });
 
@@ -111,7 +121,7 @@ export async function buildStep(parts: StepParts): Promise<StepProgram> {
     ]),
     update: commands.slice(afterSums),
     destroy: () => {
-      for (const buffer of [...all, uniforms]) buffer.destroy();
+      for (const one of [...all, ...textures, uniforms]) one.destroy();
     },
   };
 }
@@ -129,10 +139,17 @@ async function allocateAll({ device, plan, layout, options }: StepParts, ledger:
       twins[i]!.map((twin) => make(`${twin} of ${network}`, bytes)),
     ),
   ]);
+  const textures = await createTextures(device, `training ${plan.name}`, layout.mirrors.textures).catch(
+    (error) => {
+      for (const buffer of all) buffer.destroy();
+      throw error;
+    },
+  );
   const [ledgerBuffer, rates, partial, ...rest] = all;
   const slots = rest.splice(0, layout.slotBytes.length);
   return {
     all,
+    textures,
     ledger: ledgerBuffer!,
     rates: rates!,
     partial: partial!,

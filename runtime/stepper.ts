@@ -2,11 +2,11 @@
 // after another as fast as they can be sent. The host learns of losses, and of steps that did not count, a little later.
 
 import { internal, UserError } from '../diagnostics.js';
-import { type ConstantBuffers, uploadConstants } from './constant-buffers.js';
+import { uploadConstants } from './constant-buffers.js';
 import { checkWeights, type Weights } from './constants.js';
 import { LossGuard, OutOfMemory, readBuffer } from './gpu.js';
 import { adamRates } from './kernels/optimizer.js';
-import { Pacer } from './pacer.js';
+import { Pacer, type Work } from './pacer.js';
 import { checkFeatures, Pipelines } from './pipelines.js';
 import type { Port, StepPlan } from './plan.js';
 import { Readback } from './readback.js';
@@ -22,7 +22,7 @@ import {
   type TwinOptions,
 } from './step-memory.js';
 import { type LossScale, type Optimization, trainedArenas } from './step-optimizer.js';
-import { buildStep, type StepParts, type StepProgram, type Work } from './step-program.js';
+import { buildStep, type StepParts, type StepProgram } from './step-program.js';
 import { readTensors, type Tensors, writeTensors } from './step-tensors.js';
 import { inTurn } from './turns.js';
 
@@ -76,7 +76,6 @@ interface Loaded extends StepParts {
   readonly pacer: Pacer;
   readonly readback: Readback;
   readonly program: StepProgram;
-  readonly weights: ConstantBuffers;
 }
 
 export class Stepper {
@@ -193,12 +192,12 @@ export class Stepper {
   /** Frees the device memory once all steps have ended. The device stays open. */
   close(): Promise<void> {
     return this.#inTurn(async () => {
-      const { pacer, readback, program, weights } = this.#loaded;
+      const { pacer, readback, program, constants } = this.#loaded;
       await pacer.cancel();
       await readback.cancel();
       readback.destroy();
       program.destroy();
-      for (const buffer of weights.buffers) buffer.destroy();
+      constants.destroy();
     });
   }
 
@@ -275,17 +274,17 @@ interface Loading extends Pick<StepParts, 'device' | 'plan' | 'layout' | 'option
 
 async function load({ weights: values, guard, ...given }: Loading): Promise<Loaded> {
   const { device, plan } = given;
-  const weights = await uploadConstants(device, plan, values);
+  const constants = await uploadConstants(device, plan, values);
   let program: StepProgram | undefined;
   try {
-    const parts = { ...given, constants: weights.bindings, pipelines: new Pipelines(device) };
+    const parts = { ...given, constants, pipelines: new Pipelines(device) };
     program = await buildStep(parts);
     const pacer = new Pacer(device, guard);
     const readback = await Readback.create(device, guard, pacer, 4 * program.ledger.length);
-    return { ...parts, guard, pacer, readback, program, weights };
+    return { ...parts, guard, pacer, readback, program };
   } catch (error) {
     program?.destroy();
-    for (const buffer of weights.buffers) buffer.destroy();
+    constants.destroy();
     throw error;
   }
 }

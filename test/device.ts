@@ -3,7 +3,8 @@
 import { create, globals } from 'webgpu';
 import { evalDim, type Sizes } from '../runtime/dims.js';
 import type { KernelCall } from '../runtime/kernels/kernel.js';
-import type { Axis, DType } from '../runtime/plan.js';
+import { isTexture, TEXTURE_WIDTH } from '../runtime/kernels/text.js';
+import type { Axis, DType, TextureFormat } from '../runtime/plan.js';
 import { decode, encode } from './half.js';
 
 export interface Storage {
@@ -45,13 +46,19 @@ export async function launch(
   const buffers = slots.map(({ data, dtype }) =>
     upload(gpuDevice, encode(data, dtype), GPUBufferUsage.STORAGE),
   );
+  const textures = call.bindings.map((access, slot) =>
+    isTexture(access) ? textureOf(gpuDevice, slots[slot]!, access) : undefined,
+  );
   const words = call.uniforms.map((dim) => evalDim(dim, sizes));
   const padded = new Uint32Array(Math.ceil(words.length / 4) * 4);
   padded.set(words);
   const uniform = upload(gpuDevice, padded, GPUBufferUsage.UNIFORM);
   const bindings = gpuDevice.createBindGroup({
     layout: pipeline.getBindGroupLayout(0),
-    entries: [uniform, ...buffers].map((buffer, binding) => ({ binding, resource: { buffer } })),
+    entries: [uniform, ...buffers].map((buffer, binding) => ({
+      binding,
+      resource: textures[binding - 1]?.createView() ?? { buffer },
+    })),
   });
   const encoder = gpuDevice.createCommandEncoder();
   const pass = encoder.beginComputePass();
@@ -73,7 +80,7 @@ export async function launch(
       return decode(buffer.getMappedRange().slice(0), slots[slot]!.dtype, slots[slot]!.data.length);
     }),
   );
-  for (const buffer of [uniform, ...buffers, ...readbacks]) buffer.destroy();
+  for (const one of [uniform, ...buffers, ...readbacks, ...textures]) one?.destroy();
   return results;
 }
 
@@ -99,7 +106,9 @@ function pipelineFor(gpuDevice: GPUDevice, call: KernelCall): Promise<GPUCompute
     ...call.bindings.map((access, slot) => ({
       binding: slot + 1,
       visibility: GPUShaderStage.COMPUTE,
-      buffer: { type: access === 'read' ? ('read-only-storage' as const) : ('storage' as const) },
+      ...(isTexture(access)
+        ? { storageTexture: { access: 'read-only' as const, format: access } }
+        : { buffer: { type: access === 'read' ? ('read-only-storage' as const) : ('storage' as const) } }),
     })),
   ];
   const pipeline = gpuDevice.createComputePipelineAsync({
@@ -110,6 +119,19 @@ function pipelineFor(gpuDevice: GPUDevice, call: KernelCall): Promise<GPUCompute
   });
   pipelines.set(call.wgsl, pipeline);
   return pipeline;
+}
+
+/** A texture whose texels are the elements of four channels, in rows as kernels expect them. */
+function textureOf(gpuDevice: GPUDevice, { data, dtype }: Storage, format: TextureFormat): GPUTexture {
+  const rows = Math.ceil(data.length / 4 / TEXTURE_WIDTH);
+  const padded = new Float32Array(4 * TEXTURE_WIDTH * rows);
+  padded.set(data);
+  const size = [TEXTURE_WIDTH, rows];
+  const usage = GPUTextureUsage.COPY_DST | GPUTextureUsage.STORAGE_BINDING;
+  const texture = gpuDevice.createTexture({ format, size, usage });
+  const bytesPerRow = TEXTURE_WIDTH * (format === 'rgba32float' ? 16 : 8);
+  gpuDevice.queue.writeTexture({ texture }, encode(padded, dtype), { bytesPerRow }, size);
+  return texture;
 }
 
 function upload(

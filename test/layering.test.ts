@@ -24,7 +24,6 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const KERNELS_MAY_IMPORT = ['runtime/dims.ts', 'runtime/plan.ts'];
 
 const BROWSER_PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  dsl: ['ohm-js'],
   formats: ['fflate'],
 };
 

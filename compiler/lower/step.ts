@@ -8,13 +8,14 @@ import {
   roundUp,
   type Vector,
   type View,
+  type Weights,
 } from '../../runtime/kernels/kernel.js';
 import { POINTWISE } from '../../runtime/kernels/pointwise.js';
 import type { Binding, Operand, Packing, PlanKernel, Step } from '../../runtime/plan.js';
 import type { Node, Ref, TensorType } from '../graph.js';
 import { geometryOf, packingOf } from '../layout.js';
 import { type EpilogueStep, epilogueOf, stepOf } from '../ops/epilogue.js';
-import { POINTWISE_REACH } from '../ops/op.js';
+import { type As, POINTWISE_REACH } from '../ops/op.js';
 import { isPointwise } from '../ops/pointwise.js';
 import { opNamed } from '../ops/registry.js';
 import { sameShape } from '../ops/types.js';
@@ -46,36 +47,40 @@ export interface Tables {
 export function buildStep(node: Node, into: Operand, tables: Tables): Step {
   const { types, target, buffers, constants, kernels } = tables;
   const bindings: Binding[] = [];
-  const slotOf = (binding: Binding): number => {
-    const key = JSON.stringify(binding);
-    const known = bindings.findIndex((other) => JSON.stringify(other) === key);
-    return known >= 0 ? known : bindings.push(binding) - 1;
+  const slots = new Map<string, number>();
+  const slotOf = (binding: Binding, as: As): number => {
+    const key = `${as} ${JSON.stringify(binding)}`;
+    const slot = slots.get(key) ?? bindings.push(binding) - 1;
+    slots.set(key, slot);
+    return slot;
   };
-  const viewOf = ({ buffer, offset, channels }: Operand): View => {
+  const viewOf = ({ buffer, offset, channels }: Operand, as: As = 'buffer'): View => {
     const { dims, stride, dtype } = buffers.list[buffer] ?? internal(`no buffer ${buffer}`);
-    return { slot: slotOf({ buffer }), dtype, dims, channels, stride, offset };
+    const slot = slotOf({ buffer }, as);
+    return { slot, dtype, dims, channels, stride, offset, ...(as === 'texture' && { texture: true }) };
   };
-  const constant = (ref: Ref, packing: Packing): Vector => {
+  const constant = (ref: Ref, packing: Packing, as: As = 'buffer') => {
     const index = constants.index(ref, packing);
     const phased = packing.kind === 'vector' && packing.phases !== undefined;
     const { dtype } = constants.list[index]!;
-    return { slot: slotOf({ constant: index }), dtype, ...(phased && { phased }) };
+    const slot = slotOf({ constant: index }, as);
+    return { slot, dtype, ...(phased && { phased }), ...(as === 'texture' && { texture: true as const }) };
   };
   const y = viewOf(into);
   const inputTypes = node.inputs.map((ref) => types.get(ref) ?? internal(`${ref} has no type`));
-  const view = (i: number): View => {
+  const view = (i: number, as?: As): View => {
     const [ref, type] = [node.inputs[i]!, inputTypes[i]!];
-    if (!constants.has(ref)) return viewOf(buffers.operand(ref));
-    return { ...constant(ref, packingOf(type)), ...geometryOf(type, buffers.layout(ref)), offset: 0 };
+    if (!constants.has(ref)) return viewOf(buffers.operand(ref), as);
+    return { ...constant(ref, packingOf(type), as), ...geometryOf(type, buffers.layout(ref)), offset: 0 };
   };
-  const packed = (i: number, packing: Packing): Vector => {
+  const packed = (i: number, packing: Packing, as?: As): Vector & Weights => {
     const ref = node.inputs[i]!;
-    if (constants.has(ref)) return constant(ref, packing);
-    const { slot, dtype, offset } = viewOf(buffers.operand(ref));
+    if (constants.has(ref)) return constant(ref, packing, as);
+    const { slot, dtype, offset, texture } = viewOf(buffers.operand(ref), as);
     if (offset !== 0 || JSON.stringify(packingOf(inputTypes[i]!)) !== JSON.stringify(packing)) {
       return internal(`${ref} does not lie as ${JSON.stringify(packing)}`);
     }
-    return { slot, dtype };
+    return { slot, dtype, ...(texture && { texture }) };
   };
   const pointwiseOperand = (i: number): PointwiseOperand => {
     const type = inputTypes[i]!;

@@ -13,7 +13,7 @@ import { sumParts } from '../../runtime/kernels/reduce.js';
 import { flipWeights } from '../../runtime/kernels/weights.js';
 import type { Attrs, TensorType } from '../graph.js';
 import { type Tensor, zeros } from '../tensor.js';
-import { convAttrs, forEachRun, kernelOf, pixelsOf, variantFor } from './conv.js';
+import { convAttrs, forEachRun, kernelOf, pixelsOf, readAs, variantFor } from './conv.js';
 import { type LaunchContext, nchw, num, type Op, POINTWISE_REACH } from './op.js';
 import { image } from './types.js';
 
@@ -45,7 +45,6 @@ const dgradOp: Op = {
   launch({ node, types, target, view, y, packed, epilogue }) {
     const { stride, pad } = convAttrs(node.attrs);
     const [o, i, kh, kw] = kernelOf(types[1]);
-    const weight = packed(1, convPacking(i, o, 1));
     const of: ConvClass = {
       op: 'dgrad',
       kernel: [kh, kw],
@@ -56,14 +55,10 @@ const dgradOp: Op = {
       dtype: target.precision,
       ...pixelsOf(y.dims),
     };
-    const shared = {
-      kernel: [kh, kw],
-      stride,
-      pad,
-      epilogue: epilogue(),
-      ...variantFor(of, target),
-    } as const;
-    return dgrad({ dy: view(0), dx: y, weight, ...shared });
+    const choice = variantFor(of, target);
+    const dy = view(0, readAs(choice));
+    const weight = packed(1, convPacking(i, o, 1), readAs(choice));
+    return dgrad({ dy, dx: y, weight, kernel: [kh, kw], stride, pad, epilogue: epilogue(), ...choice });
   },
   samples: [
     {
@@ -137,7 +132,6 @@ function summands({ shape: [n, , h, w] }: TensorType): number {
 function launchParts({ node, types, target, view, y }: LaunchContext, parts: number): KernelCall {
   const [o, i, kh, kw] = weightShape(types, node.attrs).shape as [number, number, number, number];
   const { stride, pad } = convAttrs(node.attrs);
-  const [x, dy, partial] = [view(0), view(1), { slot: y.slot, dtype: y.dtype }];
   const of: ConvClass = {
     op: 'wgrad',
     kernel: [kh, kw],
@@ -146,9 +140,12 @@ function launchParts({ node, types, target, view, y }: LaunchContext, parts: num
     inputs: i,
     outputs: o,
     dtype: target.precision,
-    ...pixelsOf(dy.dims),
+    pixels: summands(types[1]!),
   };
-  return wgradParts({ x, dy, partial, parts, kernel: [kh, kw], stride, pad, ...variantFor(of, target) });
+  const choice = variantFor(of, target);
+  const [x, dy] = [view(0, readAs(choice)), view(1, readAs(choice))];
+  const partial = { slot: y.slot, dtype: y.dtype };
+  return wgradParts({ x, dy, partial, parts, kernel: [kh, kw], stride, pad, ...choice });
 }
 
 /** The same in `parts` sums, each over its share of the rows of all images: `[parts, O, I, H, W]`. */

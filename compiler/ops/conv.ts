@@ -7,18 +7,23 @@
 
 import { internal } from '../../diagnostics.js';
 import { addDim, type Dim, divDim, isSymbolic, mulDim, printDim } from '../../runtime/dims.js';
-import { type ConvClass, choose } from '../../runtime/kernels/conv_family.js';
+import { type ConvChoice, type ConvClass, choose } from '../../runtime/kernels/conv_family.js';
 import { conv2d, convPacking } from '../../runtime/kernels/conv2d.js';
 import type { Attrs, TensorType } from '../graph.js';
 import type { Target } from '../target.js';
 import { type Tensor, zeros } from '../tensor.js';
-import { nchw, num, type Op, ShapeError } from './op.js';
+import { type As, nchw, num, type Op, ShapeError } from './op.js';
 import { image, printImage, printType } from './types.js';
 
 /** Which text of a conv, or of a gradient of one, runs best on `target`. */
 export function variantFor(of: ConvClass, target: Target) {
   const { subgroupSize } = target;
   return { ...choose(of, target, target.tuned), ...(subgroupSize !== undefined && { subgroupSize }) };
+}
+
+/** How the kernels of a variant read what they multiply. */
+export function readAs({ variant }: ConvChoice): As {
+  return variant === 'subgroup' ? 'texture' : 'buffer';
 }
 
 /** Pixels of all images, where they are numbers. */
@@ -128,17 +133,18 @@ const conv2dOp: Op = {
       dtype: target.precision,
       ...pixelsOf(y.dims),
     };
+    const choice = variantFor(of, target);
     return conv2d({
-      x: context.view(0),
+      x: context.view(0, readAs(choice)),
       y,
-      weight: context.packed(1, convPacking(i, o / phases, phases)),
+      weight: context.packed(1, convPacking(i, o / phases, phases), readAs(choice)),
       kernel: [kh, kw],
       stride,
       pad,
       phases,
       phaseShift: shift === 1 ? 1 : 0,
       epilogue: context.epilogue(),
-      ...variantFor(of, target),
+      ...choice,
     });
   },
   samples: [

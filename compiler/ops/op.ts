@@ -1,7 +1,7 @@
 // One op, one record: everything the compiler must know of an operation stands together, and the type makes an
 // omission a compile error. Adding an op means adding a record to one of the families beside this file.
 
-import type { KernelCall, PointwiseStep, Vector, View } from '../../runtime/kernels/kernel.js';
+import type { KernelCall, PointwiseStep, Vector, View, Weights } from '../../runtime/kernels/kernel.js';
 import type { Packing, Reach } from '../../runtime/plan.js';
 import type { Attrs, Node, Ref, TensorType } from '../graph.js';
 import type { Target } from '../target.js';
@@ -63,6 +63,9 @@ export interface GradientContext {
 
 export type GradientRule = (context: GradientContext) => readonly (Ref | undefined)[];
 
+/** How a kernel reads an operand. */
+export type As = 'buffer' | 'texture';
+
 /** What a record sees when its node becomes a step of the plan. */
 export interface LaunchContext {
   readonly node: Node;
@@ -71,9 +74,9 @@ export interface LaunchContext {
   /** Where the result goes. */
   readonly y: View;
   /** Operand `i` as a tensor; a vector or scalar is one pixel. */
-  view(i: number): View;
+  view(i: number, as?: As): View;
   /** Operand `i`, a constant or a value on the device, packed. */
-  packed(i: number, packing: Packing): Vector;
+  packed(i: number, packing: Packing, as?: As): Vector & Weights;
   /** The node's `epilogue` attribute as the kernels take it. */
   epilogue(): readonly PointwiseStep[];
 }

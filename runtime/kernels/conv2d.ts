@@ -1,5 +1,5 @@
-// Convolution with a fused epilogue, in two variants: `direct` for GPUs, `subgroup` for software Vulkan. Phases make
-// the two upsampling fusions: a pixel shuffle as the store of its conv, and nearest-x2 + 3x3 as four 2x2 convs.
+// Convolution with a fused epilogue, in three variants: `tiled` and `direct` for GPUs, with and without workgroup memory,
+// `subgroup` for software Vulkan. Phases make the two upsampling fusions: a pixel shuffle as the store of its conv, and nearest-x2 + 3x3 as four 2x2 convs.
 
 import { internal } from '../../diagnostics.js';
 import type { DType, Packing } from '../plan.js';
@@ -7,16 +7,19 @@ import type { ConvVariant } from './conv_family.js';
 import { conv2dDirect } from './conv2d_direct.js';
 import type { ConvForm } from './conv2d_frame.js';
 import { conv2dSubgroup } from './conv2d_subgroup.js';
+import { conv2dTiled } from './conv2d_tiled.js';
 import type { KernelCall, PointwiseStep, View } from './kernel.js';
 import { roundUp } from './kernel.js';
 
-/** What an invocation (direct) or a subgroup makes: pixels, and groups of 4 output channels. */
+/** What an invocation (direct, tiled) or a subgroup makes: pixels, and groups of 4 output channels. */
 export interface ConvTile {
   readonly width: number;
   readonly height: number;
   /** In the subgroup variant, 1 by default. */
   readonly images?: number;
   readonly groups: number;
+  /** In the tiled variant, of a workgroup: invocations across, down and over groups. */
+  readonly lanes?: readonly [across: number, down: number, groups: number];
 }
 
 export interface Conv2dSpec {
@@ -34,7 +37,7 @@ export interface Conv2dSpec {
   readonly phaseShift: 0 | 1;
   readonly epilogue: readonly PointwiseStep[];
   readonly variant: ConvVariant;
-  /** The variant has a default. Results do not depend on it. */
+  /** All variants but `tiled` have a default. Results do not depend on it beyond rounding. */
   readonly tile?: ConvTile;
   readonly subgroupSize?: number;
 }
@@ -56,6 +59,10 @@ export function convolve(form: ConvForm): KernelCall {
 
 function build(form: ConvForm): KernelCall {
   if (form.variant === 'direct') return conv2dDirect(form);
+  if (form.variant === 'tiled') {
+    const { tile: { lanes, ...tile } = internal('a tiled conv needs a tile') } = form;
+    return conv2dTiled(form, { ...tile, lanes: lanes ?? internal('a tile of a tiled conv needs lanes') });
+  }
   const { subgroupSize = internal('a subgroup conv needs the subgroup size') } = form;
   return conv2dSubgroup({ ...form, subgroupSize });
 }

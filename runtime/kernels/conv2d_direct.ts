@@ -9,10 +9,12 @@ import {
   convUniforms,
   inputAt,
   inputStep,
+  MULTIPLY_ADD,
   origin,
   placePhase,
   tapLoops,
   tilePixels,
+  unrolledTaps,
 } from './conv2d_frame.js';
 import { putFunction } from './epilogue.js';
 import type { KernelCall } from './kernel.js';
@@ -28,16 +30,14 @@ export function conv2dDirect(form: ConvForm): KernelCall {
   const preferred = form.tile ?? DEFAULT_TILE;
   const tile = outputGroups % preferred.groups === 0 ? preferred : { ...preferred, groups: 1 };
   const splits = outputGroups / tile.groups;
-  const unrolled = transposed ? 1 : ([4, 3, 2, 1].find((taps) => kernel[1] % taps === 0) as number);
+  const unrolled = transposed ? 1 : unrolledTaps(kernel[1]);
   const step = inputStep(form);
   const columns = [...new Set(range(tile.width).flatMap((c) => range(unrolled).map((k) => c * step + k)))];
   const side = Math.sqrt(phases);
   const loops = tapLoops(form, unrolled);
   const body = [
     ...putFunction(y, epilogue, 4),
-    'fn mac(sum: vec4<f32>, x: vec4<f32>, w: mat4x4<f32>) -> vec4<f32> {',
-    'return fma(x.wwww, w[3], fma(x.zzzz, w[2], fma(x.yyyy, w[1], fma(x.xxxx, w[0], sum))));',
-    '}',
+    ...MULTIPLY_ADD,
     `@compute @workgroup_size(${WORKGROUP}, ${WORKGROUP})`,
     'fn main(@builtin(global_invocation_id) id: vec3<u32>) {',
     `let split = id.z % ${splits}u; let phase = id.z / ${splits}u % ${phases}u; let image = id.z / ${splits * phases}u;`,

@@ -78,6 +78,18 @@ export function tapLoops(
   };
 }
 
+/** How many taps of a kernel row are unrolled by text: few, because texts take long to compile, and none is left over. */
+export function unrolledTaps(columns: number): number {
+  return [4, 3, 2].find((taps) => columns % taps === 0) ?? 1;
+}
+
+/** `mac(sum, x, w)`: adds the products of 4 input channels and their weights, a column for each. */
+export const MULTIPLY_ADD: readonly string[] = [
+  'fn mac(sum: vec4<f32>, x: vec4<f32>, w: mat4x4<f32>) -> vec4<f32> {',
+  'return fma(x.wwww, w[3], fma(x.zzzz, w[2], fma(x.yyyy, w[1], fma(x.xxxx, w[0], sum))));',
+  '}',
+];
+
 export function tilePixels(tile: Pick<ConvTile, 'width' | 'height'>): { r: number; c: number }[] {
   return range(tile.height).flatMap((r) => range(tile.width).map((c) => ({ r, c })));
 }

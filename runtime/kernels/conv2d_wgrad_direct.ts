@@ -3,6 +3,7 @@
 // x, through the caches.
 
 import type { WgradSpec } from './conv2d_backward.js';
+import { unrolledTaps } from './conv2d_frame.js';
 import type { KernelCall } from './kernel.js';
 import { assemble, elementIndex, groupsOf, load, range, reads, writes } from './text.js';
 
@@ -13,7 +14,7 @@ const RUN = 2;
 export function wgradDirect({ x, dy, partial, parts, kernel, stride, pad }: WgradSpec): KernelCall {
   const [height, width] = kernel;
   const [inputs, outputs] = [groupsOf(x.channels), groupsOf(dy.channels)];
-  const unrolled = [4, 3, 2, 1].find((taps) => width % taps === 0) as number;
+  const unrolled = unrolledTaps(width);
   const tiles = ((height * width) / unrolled) * inputs * outputs;
   const columns = [...new Set(range(RUN).flatMap((q) => range(unrolled).map((t) => q * stride + t)))];
   const sum = (t: number, o: number): string => `sum_${t}_${o}`;

@@ -5,7 +5,7 @@
 import type { DType } from '../plan.js';
 import type { ConvTile } from './conv2d.js';
 
-export type ConvVariant = 'direct' | 'subgroup';
+export type ConvVariant = 'direct' | 'tiled' | 'subgroup';
 
 /** A text of the family. */
 export interface ConvChoice {

@@ -17,6 +17,8 @@ export interface View {
   readonly channels: number;
   readonly stride: number;
   readonly offset: number;
+  /** Read through a texture: its texels are the buffer's elements of four channels (`texel` in text.ts). */
+  readonly texture?: true;
 }
 
 /** A per-channel constant vector (bias, prelu slope), zero-padded to a multiple of 4. */
@@ -25,6 +27,14 @@ export interface Vector {
   readonly dtype: DType;
   /** One padded vector per phase of a phased conv, in the order of the phases. */
   readonly phased?: boolean;
+}
+
+/** Weights, packed as `convPacking` says. */
+export interface Weights {
+  readonly slot: number;
+  readonly dtype: DType;
+  /** As of a view. */
+  readonly texture?: true;
 }
 
 /** An operand of a pointwise step: another tensor of the output's shape, one value per channel, or one for all. */

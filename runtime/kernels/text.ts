@@ -3,7 +3,7 @@
 
 import { internal } from '../../diagnostics.js';
 import type { Dim } from '../dims.js';
-import type { Access, Axis, DType } from '../plan.js';
+import type { Access, Axis, DType, TextureFormat } from '../plan.js';
 import type { KernelCall, PointwiseStep, View } from './kernel.js';
 
 /** How many channels one element of a storage array holds, and the type `Value` that expressions work on. */
@@ -32,7 +32,7 @@ export interface KernelText {
 
 export function assemble(text: KernelText): KernelCall {
   const slots = mergeSlots(text.uses);
-  const half = slots.some((slot) => slot.dtype === 'f16');
+  const half = slots.some(({ dtype, access }) => dtype === 'f16' && !isTexture(access));
   const subgroups = text.subgroupSize !== undefined;
   const words = Object.keys(text.uniforms).map((word) => `${word}: u32`);
   const wgsl = [
@@ -41,10 +41,8 @@ export function assemble(text: KernelText): KernelCall {
     `alias Value = ${text.width === 4 ? 'vec4<f32>' : 'f32'};`,
     `struct Uniforms { ${words.join(', ')} }`,
     '@group(0) @binding(0) var<uniform> u: Uniforms;',
-    ...slots.map(
-      ({ slot, access, width, dtype }) =>
-        `@group(0) @binding(${slot + 1}) var<storage, ${access}> s${slot}: array<${elementType(width, dtype)}>;`,
-    ),
+    ...slots.map(declare),
+    ...(slots.some(({ access }) => isTexture(access)) ? [TEXEL] : []),
     ...text.body,
     '',
   ].join('\n');
@@ -59,8 +57,37 @@ export function assemble(text: KernelText): KernelCall {
   };
 }
 
-export function reads(operand: { slot: number; dtype: DType }, width: Width = 4): Use {
-  return { slot: operand.slot, dtype: operand.dtype, access: 'read', width };
+/** Texels of a row of a texture that holds a buffer's elements, a power of two. */
+export const TEXTURE_WIDTH = 2 ** 13;
+
+const TEXEL = [
+  'fn texel(element: u32) -> vec2<u32> {',
+  `return vec2<u32>(element % ${TEXTURE_WIDTH}u, element / ${TEXTURE_WIDTH}u);`,
+  '}',
+].join(' ');
+
+const FORMATS: Readonly<Record<DType, TextureFormat>> = { f32: 'rgba32float', f16: 'rgba16float' };
+
+export function isTexture(access: Access): access is TextureFormat {
+  return access === 'rgba32float' || access === 'rgba16float';
+}
+
+function declare({ slot, access, width, dtype }: Use): string {
+  const binding = `@group(0) @binding(${slot + 1})`;
+  return isTexture(access)
+    ? `${binding} var s${slot}: texture_storage_2d<${access}, read>;`
+    : `${binding} var<storage, ${access}> s${slot}: array<${elementType(width, dtype)}>;`;
+}
+
+interface Readable {
+  readonly slot: number;
+  readonly dtype: DType;
+  readonly texture?: true;
+}
+
+export function reads({ slot, dtype, texture }: Readable, width: Width = 4): Use {
+  if (texture && width !== 4) internal(`slot ${slot}: a texel has four channels`);
+  return { slot, dtype, access: texture ? FORMATS[dtype] : 'read', width };
 }
 
 export function writes(operand: { slot: number; dtype: DType }, width: Width = 4): Use {
@@ -77,8 +104,10 @@ export function stepUses(steps: readonly PointwiseStep[], width: Width = 4): Use
 }
 
 /** Loads an element as f32. */
-export function load(operand: { slot: number }, width: Width, index: string): string {
-  return `${elementType(width, 'f32')}(s${operand.slot}[${index}])`;
+export function load({ slot, texture }: Omit<Readable, 'dtype'>, width: Width, index: string): string {
+  return texture
+    ? `textureLoad(s${slot}, texel(${index}))`
+    : `${elementType(width, 'f32')}(s${slot}[${index}])`;
 }
 
 /** Stores an f32 element. */
@@ -170,7 +199,8 @@ function mergeSlots(uses: readonly Use[]): Use[] {
   const slots: Use[] = [];
   for (const use of uses) {
     const known = slots[use.slot];
-    if (known && (known.dtype !== use.dtype || known.width !== use.width)) {
+    const isOther = known && isTexture(known.access) !== isTexture(use.access);
+    if (known && (known.dtype !== use.dtype || known.width !== use.width || isOther)) {
       internal(`slot ${use.slot} is used with two element types`);
     }
     slots[use.slot] = known?.access === 'read_write' ? known : use;

@@ -332,7 +332,7 @@ const TABLE: readonly (readonly [mistake: string, text: string, rendered: string
   [
     'a definition that is missing',
     'generator g',
-    `error: expected \`=\`, \`:\`, \`(\` or \`{\`, found the end of the file
+    `error: expected \`(\`, \`:\`, \`{\` or \`=\`, found the end of the file
   --> my.sr:1:12
   |
 1 | generator g
@@ -382,7 +382,7 @@ const TABLE: readonly (readonly [mistake: string, text: string, rendered: string
   [
     'a bare setting that is no call',
     'train { stage s { adam } }',
-    `error: expected \`(\` or \`:\`, found \`}\`
+    `error: expected \`:\` or \`(\`, found \`}\`
   --> my.sr:1:24
   |
 1 | train { stage s { adam } }

@@ -80,13 +80,14 @@ function build(c: Case, variant: Variant) {
   const side = Math.sqrt(phases);
   const out = (size: number, k: number): number =>
     side * (phases > 1 ? size : Math.floor((size + 2 * pad - k) / stride) + 1);
-  const x = view(0, c.size, c.channels[0], { dtype, offset: 4 });
+  const through = variant.variant === 'subgroup' ? ({ texture: true } as const) : {};
+  const x = { ...view(0, c.size, c.channels[0], { dtype, offset: 4 }), ...through };
   const y = view(1, [n, out(h, kernel[0]), out(w, kernel[1])], c.channels[1], {
     dtype,
     offset: 8,
     stride: 48,
   });
-  const weight = { slot: 2, dtype };
+  const weight = { slot: 2, dtype, ...through };
   const spec: Conv2dSpec = { x, y, weight, kernel, stride, pad, phases, phaseShift, epilogue, ...variant };
   const { plain, packed } = weightsFor(spec, 3);
   const slots = [slab(x, 1), slab(y, 2), packed, ...(c.operands ?? [])];

@@ -352,6 +352,7 @@ describeOnDevice('stepper', ({ gpu, description }) => {
     expect(stepMemory(plan, {})).toEqual({
       naive: 1280 + 1280 + 7 * 256,
       planned: 1280 + 1280 + 2 * 256,
+      mirrors: 0,
       constants: 0,
       arenas: 4 * trained + 2 * untrained + 4 * other,
       largestBinding: 1280,

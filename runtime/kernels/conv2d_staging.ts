@@ -1,0 +1,87 @@
+// What a workgroup of the tiled convolution holds in workgroup memory at a time: the inputs of its tile, with their
+// halo, of a block of input channels; and the weights of some rows of the kernel from those to its output channels.
+
+import type { ConvTile } from './conv2d.js';
+import { unrolledTaps } from './conv2d_frame.js';
+import { groupsOf } from './text.js';
+
+/** A tile of the tiled variant, which says how a workgroup divides it. */
+export type TiledTile = Required<Omit<ConvTile, 'images'>>;
+
+/** A convolution as far as it decides what is staged; of a gradient, `channels` are those of `dy`. */
+export interface Staged {
+  readonly kernel: readonly [height: number, width: number];
+  readonly stride: number;
+  readonly transposed: boolean;
+  /** Read. */
+  readonly channels: number;
+}
+
+export interface Staging {
+  /** Of the workgroup's tile: pixels of a phase, and groups of output channels. */
+  readonly width: number;
+  readonly height: number;
+  readonly groups: number;
+  readonly invocations: number;
+  /** Taps of a phase along each axis; for a gradient, of the phase that has most. */
+  readonly taps: readonly [rows: number, columns: number];
+  /** Taps of a row that the text unrolls. */
+  readonly unrolled: number;
+  /** Input pixels between those of two output pixels. */
+  readonly step: number;
+  /** Groups of 4 input channels at a time, a divisor of all there are; and rows of the kernel. */
+  readonly depth: number;
+  readonly rows: number;
+  /** The patch: `[row][group][column]`, a row of a group padded to `pitch`. */
+  readonly patch: { readonly rows: number; readonly columns: number; readonly pitch: number };
+  /** The weights: `[row of the kernel][group][column of the kernel][4][output group]`, the last padded to `pitch`. */
+  readonly weightPitch: number;
+  /** vec4<f32> in each. */
+  readonly patchSize: number;
+  readonly weightSize: number;
+}
+
+/** What every device has, and what leaves room for other workgroups on the same core. */
+const STORAGE_BYTES = 16384;
+const BYTES_PER_INVOCATION = 128;
+const VECTOR_BYTES = 16;
+const MOST_DEPTH = 8;
+
+/**
+ * The most input channels at a time that fit, then the most rows of the kernel: few barriers, and full sectors of
+ * global memory. Undefined where not even one of each fits.
+ */
+export function stagingOf(conv: Staged, { width, height, groups, lanes }: TiledTile): Staging | undefined {
+  const { kernel, stride, transposed } = conv;
+  const invocations = lanes[0] * lanes[1] * lanes[2];
+  const tile = { width: width * lanes[0], height: height * lanes[1], groups: groups * lanes[2] };
+  const taps = kernel.map((size) => (transposed ? Math.ceil(size / stride) : size)) as [number, number];
+  const step = transposed ? 1 : stride;
+  const [rows, columns] = [(tile.height - 1) * step + taps[0], (tile.width - 1) * step + taps[1]];
+  // Odd: rows, and the four vectors of an output group, begin in different banks.
+  const [pitch, weightPitch] = [columns | 1, tile.groups | 1];
+  const patchOf = (depth: number): number => rows * depth * pitch;
+  const weightsOf = (depth: number, kernelRows: number): number =>
+    kernelRows * depth * taps[1] * 4 * weightPitch;
+  const most = Math.min(STORAGE_BYTES, BYTES_PER_INVOCATION * invocations) / VECTOR_BYTES;
+  const inputs = groupsOf(conv.channels);
+  let depth = MOST_DEPTH;
+  while (depth > 1 && (inputs % depth > 0 || patchOf(depth) + weightsOf(depth, 1) > most)) depth /= 2;
+  const fitting = Math.max(1, Math.floor((most - patchOf(depth)) / weightsOf(depth, 1)));
+  const kernelRows = Math.ceil(taps[0] / Math.ceil(taps[0] / fitting));
+  const [patchSize, weightSize] = [patchOf(depth), weightsOf(depth, kernelRows)];
+  if ((patchSize + weightSize) * VECTOR_BYTES > STORAGE_BYTES) return undefined;
+  return {
+    ...tile,
+    invocations,
+    taps,
+    unrolled: unrolledTaps(taps[1]),
+    step,
+    depth,
+    rows: kernelRows,
+    patch: { rows, columns, pitch },
+    weightPitch,
+    patchSize,
+    weightSize,
+  };
+}
