@@ -3,7 +3,7 @@
 import { fail, locate, printLoc, type Span } from '../diagnostics.js';
 import type { Token } from './scan.js';
 
-/** Keeps the recursive parser off the end of the stack: a default stack holds about twice as many levels. */
+/** Keeps whoever recurses, the parser first, off the end of the stack; nobody nests as deep. */
 const MAX_NESTING = 32;
 
 export class Brackets {

@@ -1,53 +1,25 @@
-// A failed match, in the words of the language: the mistakes people make are a table, tried in order; what no row
-// knows is told as "expected …, found …".
+// A text that is no `.sr` file, in the words of the language: the mistakes people make are a table, tried in order; what
+// no row knows is told as "expected …, found …".
 
-import { type Diagnostic, fail, internal } from '../diagnostics.js';
-import { ITEM_KEYWORDS, sr } from './grammar.js';
-import type { Scan, Token } from './scan.js';
+import { type Diagnostic, fail } from '../diagnostics.js';
+import { ITEM_KEYWORDS, type Token } from './scan.js';
 import { didYouMean } from './suggest.js';
 
-// Ohm makes its own message from these; its type declarations leave them out.
-declare module 'ohm-js' {
-  interface FailedMatchResult {
-    getRightmostFailures(): readonly { toString(): string }[];
-  }
-}
-
-interface Failure {
+export interface Failure {
   readonly found: Token;
   readonly previous: Token | undefined;
   readonly next: Token | undefined;
-  /** What could have stood there, in Ohm's words: `")"`, `a name`. */
+  /** What could have stood there: `")"` as written, `a name` of a kind. */
   readonly expected: ReadonlySet<string>;
 }
 
-/** Throws what is wrong with a text that the grammar does not match. */
-export function explain(scanned: Scan): never {
-  const failure = locateFailure(scanned);
+export function explain(failure: Failure): never {
   const { span } = failure.found;
   for (const mistake of MISTAKES) {
     const known = mistake(failure);
     if (known) fail(known.message, { span, ...known });
   }
   fail(`expected ${alternatives(failure.expected)}, found ${describe(failure.found)}`, { span });
-}
-
-function locateFailure({ tokens, layout }: Scan): Failure {
-  const match = sr().match(layout);
-  if (!match.failed()) internal('a text that matches has no syntax error');
-  const position = match.getRightmostFailurePosition();
-  const index = tokens.findIndex((token) => token.span.end > position || token.kind === 'end');
-  const found = tokens[index]!;
-  // Ohm tells what it looked for at the last position it reached, which may be inside the token. With a character in
-  // place of the token that begins none, that is everything that could stand here, and nothing else.
-  const probe = sr().match(`${layout.slice(0, found.span.start)}\0`);
-  const failures = probe.failed() ? probe.getRightmostFailures() : [];
-  return {
-    found,
-    previous: tokens[index - 1],
-    next: tokens[index + 1],
-    expected: new Set(failures.map((failure) => failure.toString())),
-  };
 }
 
 const MISTAKES: readonly ((failure: Failure) => Diagnostic | undefined)[] = [

@@ -1,30 +1,45 @@
-// Text to syntax tree. scan.ts refuses what no grammar could read, grammar.ts says what a file is, mistakes.ts
-// explains where it is not one. The actions here build the tree, and refuse what the grammar reads only so that it can
-// be explained well: a repeat on nothing, a repeat given twice, a block that no body could call.
+// Text to syntax tree, by recursive descent over the tokens of scan.ts: one function for each rule of the grammar, which
+// two tokens decide everywhere. What a file is (expressions: expressions.ts):
+//
+//   File      = Lines<Item>
+//   Item      = "let" name "=" Expr
+//             | "block" name Params? Body
+//             | ("generator" | "discriminator" | "perception") name Params? Signature? (Body | "=" Expr)
+//             | "loss" name Params? ("=" Expr | "{" Lines<name "=" Expr> "}")
+//             | "train" "{" Lines<Stage | Setting> "}"
+//             | "blend" name "=" Expr
+//   Params    = "(" Commas<name ("=" Expr)?>? ")"
+//   Signature = ":" Shape ("->" Shape)?
+//   Shape     = "(" Commas<Expr> ")"
+//   Stage     = "stage" name "{" Lines<Setting> "}"
+//   Setting   = name ":" Expr ("," Expr)* | name Args
+//   Body      = "{" Lines<Statement> "}"
+//   Statement = (name "=")? (callee Args? Repeat? (Body Repeat?)? | Body Repeat?)
+//   Repeat    = "x3" | "x" "(" Expr ")"
+//   Lines<T>  = separator* (T separator+)* T?          separator: a new line or ";"
+//   Commas<T> = T ("," T)* ","?
+//
+// No word is reserved. An item's keyword counts only where an item begins, `stage` only where a setting could stand.
+// `x3` and `x(n)` repeat only in layer position: right after a layer or a body. A statement cannot begin with one, which
+// leaves `x` and `x2` free as labels, parameters and values.
 
-import type { Node, Semantics } from 'ohm-js';
-import { fail, type Source } from '../diagnostics.js';
+import { fail, type Source, type Span } from '../diagnostics.js';
 import type {
-  Arg,
   Body,
-  CallExpr,
   Expr,
   File,
   Item,
-  NetworkItem,
+  Name,
   ParamDef,
-  RefExpr,
+  Repeat,
   Setting,
   Signature,
   Stage,
   Statement,
 } from './ast.js';
-import { expressionActions, type SpanOf } from './expressions.js';
-import { sr } from './grammar.js';
-import { explain } from './mistakes.js';
-import { scan } from './scan.js';
-
-const ROLES: readonly NetworkItem['role'][] = ['generator', 'discriminator', 'perception'];
+import { Cursor } from './cursor.js';
+import { numberOf, readArgs, readExpr } from './expressions.js';
+import { ITEM_KEYWORDS, scan } from './scan.js';
 
 /**
  * Parses a `.sr` file or throws a `UserError`. A byte order mark is dropped and every line end becomes `\n`: the tree's
@@ -32,207 +47,204 @@ const ROLES: readonly NetworkItem['role'][] = ['generator', 'discriminator', 'pe
  */
 export function parse(written: Source): File {
   const source = { name: written.name, text: written.text.replace(/^\uFEFF/, '').replace(/\r\n?/g, '\n') };
-  const scanned = scan(source);
-  const match = sr().match(scanned.layout);
-  if (match.failed()) explain(scanned);
-  const items: Item[] = semantics(source)(match).items();
-  return { source, items, comments: scanned.comments };
+  const { tokens, comments } = scan(source);
+  return { source, items: new Cursor(tokens).lines('', readItem), comments };
 }
 
-function semantics(source: Source): Semantics {
-  const spanOf: SpanOf = (first, last = first) => ({
-    source,
-    start: first.source.startIdx,
-    end: last.source.endIdx,
-  });
-  const nameOf = (node: Node) => ({ text: node.sourceString, span: spanOf(node) });
-  const paramsOf = (optional: Node): ParamDef[] => optional.children[0]?.params() ?? [];
-
-  function networkOf(role: Node, name: Node, params: Node, signature: Node): Omit<NetworkItem, 'span'> {
-    const shapes: Signature | undefined = signature.children[0]?.signature();
-    return {
-      kind: 'network',
-      role: ROLES.find((known) => known === role.sourceString)!,
-      name: nameOf(name),
-      params: paramsOf(params),
-      ...(shapes && { signature: shapes }),
-    };
-  }
-
-  function bodyAndRepeat(before: readonly Node[], repeatedBody?: Node): Pick<Statement, 'body' | 'repeat'> {
-    const [body, after] = repeatedBody?.children ?? [];
-    const [repeat, another] = [...before, ...(after?.children ?? [])];
-    if (another) {
-      fail('this layer has a repeat already', {
-        span: spanOf(another),
-        notes: [`it is repeated by \`${repeat!.sourceString}\``],
-        help: 'keep one of the two',
-      });
+function readItem(cursor: Cursor): Item {
+  const start = cursor.next;
+  const keyword = ITEM_KEYWORDS.find((word) => cursor.take(word)) ?? cursor.refuse();
+  switch (keyword) {
+    case 'let':
+    case 'blend':
+      return { kind: keyword, name: cursor.name(), value: readValue(cursor), span: cursor.since(start) };
+    case 'block':
+      return {
+        kind: 'block',
+        name: readBlockName(cursor),
+        params: readParams(cursor),
+        body: readBody(cursor),
+        span: cursor.since(start),
+      };
+    case 'loss':
+      return {
+        kind: 'loss',
+        name: cursor.name(),
+        params: readParams(cursor),
+        ...(cursor.take('{') ? { players: cursor.lines('}', readPlayer) } : { value: readValue(cursor) }),
+        span: cursor.since(start),
+      };
+    case 'train':
+      return { kind: 'train', ...readRecipe(cursor), span: cursor.since(start) };
+    default: {
+      const name = cursor.name();
+      const params = readParams(cursor);
+      const signature = cursor.is(':') ? readSignature(cursor) : undefined;
+      const content = cursor.is('{') ? { body: readBody(cursor) } : { value: readValue(cursor) };
+      return {
+        kind: 'network',
+        role: keyword,
+        name,
+        params,
+        ...(signature && { signature }),
+        ...content,
+        span: cursor.since(start),
+      };
     }
-    return {
-      ...(body && { body: body.body() }),
-      ...(repeat && {
-        repeat: {
-          count: repeat.expr(),
-          beforeBody: body !== undefined && repeat === before[0],
-          span: spanOf(repeat),
-        },
-      }),
-    };
   }
+}
 
-  return sr()
-    .createSemantics()
-    .addOperation<Expr>('expr', expressionActions(spanOf))
-    .addOperation<Expr[]>('exprs', {
-      Shape: (_open, values, _close) => values.exprs(),
-      Commas: (values, _trailing) => values.asIteration().children.map((value) => value.expr()),
-    })
-    .addOperation<Arg[]>('args', {
-      Args: (_open, list, _close) => elements(list).map((arg) => arg.arg()),
-    })
-    .addOperation<Arg>('arg', {
-      Arg_named(name, _is, value) {
-        return { name: nameOf(name), value: value.expr(), span: spanOf(this) };
-      },
-      Arg_positional(value) {
-        return { value: value.expr(), span: spanOf(this) };
-      },
-    })
-    .addOperation<ParamDef[]>('params', {
-      Params: (_open, list, _close) => elements(list).map((param) => param.param()),
-    })
-    .addOperation<ParamDef>('param', {
-      Param_optional(name, _is, value) {
-        return { name: nameOf(name), default: value.expr(), span: spanOf(this) };
-      },
-      Param_required(name) {
-        return { name: nameOf(name), span: spanOf(this) };
-      },
-    })
-    .addOperation<Signature>('signature', {
-      Signature(_colon, input, _arrow, output) {
-        const result: Expr[] | undefined = output.children[0]?.exprs();
-        return { input: input.exprs(), ...(result && { output: result }), span: spanOf(this) };
-      },
-    })
-    .addOperation<Body>('body', {
-      Body(_open, statements, _close) {
-        return { statements: lines(statements).map((line) => line.statement()), span: spanOf(this) };
-      },
-    })
-    .addOperation<Statement>('statement', {
-      Statement(optionalLabel, layer) {
-        const label = optionalLabel.children[0]?.child(0);
-        return { ...(label && { label: nameOf(label) }), ...layer.layer(), span: spanOf(this) };
-      },
-    })
-    .addOperation<Omit<Statement, 'label' | 'span'>>('layer', {
-      Layer_call(callee, optionalArgs, repeats, repeatedBody) {
-        const args: Arg[] | undefined = optionalArgs.children[0]?.args();
-        return {
-          callee: nameOf(callee),
-          ...(args && { args }),
-          ...bodyAndRepeat(repeats.children, repeatedBody.children[0]),
-        };
-      },
-      Layer_sequence: (repeatedBody) => bodyAndRepeat([], repeatedBody),
-      Layer_nothing(repeats) {
-        const repeat = repeats.child(0);
-        fail(`\`${repeat.sourceString}\` has nothing to repeat`, {
-          span: spanOf(repeat),
-          label: 'a repeat follows a layer or a body on its line',
-          help: 'write it behind: `conv(64) x3` or `{ conv(64); lrelu(0.2) } x3`',
-        });
-      },
-    })
-    .addOperation<Setting>('setting', {
-      Setting_keyed(key, _colon, values) {
-        const list: Expr[] = values.asIteration().children.map((value) => value.expr());
-        return { key: nameOf(key), values: list, bare: false, span: spanOf(this) };
-      },
-      Setting_bare(name, args) {
-        const key = nameOf(name);
-        const callee: RefExpr = { kind: 'ref', name: key.text, span: key.span };
-        const call: CallExpr = { kind: 'call', callee, args: args.args(), span: spanOf(this) };
-        return { key, values: [call], bare: true, span: call.span };
-      },
-      Player(key, _is, value) {
-        return { key: nameOf(key), values: [value.expr()], bare: false, span: spanOf(this) };
-      },
-    })
-    .addOperation<Stage>('stage', {
-      Stage(_stage, name, _open, settings, _close) {
-        return {
-          name: nameOf(name),
-          settings: lines(settings).map((line) => line.setting()),
-          span: spanOf(this),
-        };
-      },
-    })
-    .addOperation<Item>('item', {
-      Let(_let, name, _is, value) {
-        return { kind: 'let', name: nameOf(name), value: value.expr(), span: spanOf(this) };
-      },
-      Block(_block, name, params, body) {
-        if (/^x\d*$/.test(name.sourceString)) {
-          fail(`a block cannot be called \`${name.sourceString}\``, {
-            span: spanOf(name),
-            label: 'in a body this is a repeat',
-            help: 'choose another name',
-          });
-        }
-        return {
-          kind: 'block',
-          name: nameOf(name),
-          params: paramsOf(params),
-          body: body.body(),
-          span: spanOf(this),
-        };
-      },
-      Network_body(role, name, params, signature, body) {
-        return { ...networkOf(role, name, params, signature), body: body.body(), span: spanOf(this) };
-      },
-      Network_value(role, name, params, signature, _is, value) {
-        return { ...networkOf(role, name, params, signature), value: value.expr(), span: spanOf(this) };
-      },
-      Loss_value(_loss, name, params, _is, value) {
-        return {
-          kind: 'loss',
-          name: nameOf(name),
-          params: paramsOf(params),
-          value: value.expr(),
-          span: spanOf(this),
-        };
-      },
-      Loss_players(_loss, name, params, _open, settings, _close) {
-        const players = lines(settings).map((line): Setting => line.setting());
-        return { kind: 'loss', name: nameOf(name), params: paramsOf(params), players, span: spanOf(this) };
-      },
-      Train(_train, _open, recipe, _close) {
-        const entries = lines(recipe).map((line) => line.child(0));
-        return {
-          kind: 'train',
-          settings: entries.filter((line) => line.ctorName === 'Setting').map((line) => line.setting()),
-          stages: entries.filter((line) => line.ctorName === 'Stage').map((line) => line.stage()),
-          span: spanOf(this),
-        };
-      },
-      Blend(_blend, name, _is, value) {
-        return { kind: 'blend', name: nameOf(name), value: value.expr(), span: spanOf(this) };
-      },
-    })
-    .addOperation<Item[]>('items', {
-      File: (items, _end) => lines(items).map((item) => item.item()),
+/** `= Expr` */
+function readValue(cursor: Cursor): Expr {
+  cursor.need('=');
+  return readExpr(cursor);
+}
+
+function readBlockName(cursor: Cursor): Name {
+  const name = cursor.name();
+  if (/^x\d*$/.test(name.text)) {
+    fail(`a block cannot be called \`${name.text}\``, {
+      span: name.span,
+      label: 'in a body this is a repeat',
+      help: 'choose another name',
     });
+  }
+  return name;
 }
 
-/** The lines of `Lines<…>`. */
-function lines(node: Node): Node[] {
-  return node.child(1).asIteration().children;
+function readParams(cursor: Cursor): ParamDef[] {
+  return cursor.take('(') ? cursor.commas(readParam) : [];
 }
 
-/** The elements of `Commas<…>?`. */
-function elements(optional: Node): Node[] {
-  return optional.children[0]?.child(0).asIteration().children ?? [];
+function readParam(cursor: Cursor): ParamDef {
+  const start = cursor.next;
+  const name = cursor.name();
+  return { name, ...(cursor.is('=') && { default: readValue(cursor) }), span: cursor.since(start) };
+}
+
+function readSignature(cursor: Cursor): Signature {
+  const start = cursor.next;
+  cursor.need(':');
+  const input = readShape(cursor);
+  const output = cursor.take('->') && readShape(cursor);
+  return { input, ...(output && { output }), span: cursor.since(start) };
+}
+
+function readShape(cursor: Cursor): Expr[] {
+  cursor.need('(');
+  const first = readExpr(cursor);
+  if (cursor.take(')')) return [first];
+  cursor.need(',');
+  return [first, ...cursor.commas(readExpr)];
+}
+
+function readPlayer(cursor: Cursor): Setting {
+  const start = cursor.next;
+  return { key: cursor.name(), values: [readValue(cursor)], bare: false, span: cursor.since(start) };
+}
+
+function readRecipe(cursor: Cursor): { settings: Setting[]; stages: Stage[] } {
+  const [settings, stages]: [Setting[], Stage[]] = [[], []];
+  cursor.need('{');
+  cursor.lines('}', () => {
+    if (cursor.is('stage') && cursor.isName(1)) stages.push(readStage(cursor));
+    else settings.push(readSetting(cursor));
+  });
+  return { settings, stages };
+}
+
+function readStage(cursor: Cursor): Stage {
+  const start = cursor.advance();
+  const name = cursor.name();
+  cursor.need('{');
+  return { name, settings: cursor.lines('}', readSetting), span: cursor.since(start) };
+}
+
+function readSetting(cursor: Cursor): Setting {
+  const start = cursor.next;
+  const key = cursor.name();
+  if (cursor.take(':')) {
+    const values: Expr[] = [];
+    do values.push(readExpr(cursor));
+    while (cursor.take(','));
+    return { key, values, bare: false, span: cursor.since(start) };
+  }
+  const args = readArgs(cursor);
+  const span = cursor.since(start);
+  const callee = { kind: 'ref', name: key.text, span: key.span } as const;
+  return { key, values: [{ kind: 'call', callee, args, span }], bare: true, span };
+}
+
+function readBody(cursor: Cursor): Body {
+  const start = cursor.next;
+  cursor.need('{');
+  return { statements: cursor.lines('}', readStatement), span: cursor.since(start) };
+}
+
+function readStatement(cursor: Cursor): Statement {
+  const start = cursor.next;
+  const label = cursor.isName() && cursor.is('=', 1) ? cursor.name() : undefined;
+  if (label) cursor.need('=');
+  const callee = readCallee(cursor);
+  const args = callee && cursor.is('(') ? readArgs(cursor) : undefined;
+  const before = callee && readRepeats(cursor);
+  const body = cursor.is('{') || !callee ? readBody(cursor) : undefined;
+  const repeat = body ? readRepeats(cursor, before) : before;
+  return {
+    ...(label && { label }),
+    ...(callee && { callee }),
+    ...(args && { args }),
+    ...(body && { body }),
+    ...(repeat && { repeat: { ...repeat, beforeBody: body !== undefined && repeat === before } }),
+    span: cursor.since(start),
+  };
+}
+
+const TIMES = /^x\d+$/;
+
+function readCallee(cursor: Cursor): Name | undefined {
+  const isName = cursor.expect(cursor.next.kind === 'name', 'a layer');
+  if (TIMES.test(cursor.next.text) || (cursor.is('x') && cursor.is('(', 1))) {
+    const { span } = readRepeat(cursor)!;
+    fail(`\`${textOf(span)}\` has nothing to repeat`, {
+      span,
+      label: 'a repeat follows a layer or a body on its line',
+      help: 'write it behind: `conv(64) x3` or `{ conv(64); lrelu(0.2) } x3`',
+    });
+  }
+  return isName ? cursor.name() : undefined;
+}
+
+type Times = Omit<Repeat, 'beforeBody'>;
+
+/** The repeat that is next, if any; a layer has one. */
+function readRepeats(cursor: Cursor, earlier?: Times): Times | undefined {
+  const repeat = readRepeat(cursor);
+  if (!repeat) return earlier;
+  if (earlier) {
+    fail('this layer has a repeat already', {
+      span: repeat.span,
+      notes: [`it is repeated by \`${textOf(earlier.span)}\``],
+      help: 'keep one of the two',
+    });
+  }
+  return readRepeats(cursor, repeat);
+}
+
+function readRepeat(cursor: Cursor): Times | undefined {
+  const start = cursor.next;
+  const { text, span } = start;
+  if (cursor.expect(TIMES.test(text), 'a repeat')) {
+    cursor.advance();
+    return { count: numberOf(text.slice(1), { ...span, start: span.start + 1 }), span };
+  }
+  if (!cursor.take('x')) return undefined;
+  cursor.need('(');
+  const count = readExpr(cursor);
+  cursor.need(')');
+  return { count, span: cursor.since(start) };
+}
+
+function textOf({ source, start, end }: Span): string {
+  return source.text.slice(start, end);
 }

@@ -1,11 +1,13 @@
-// What must be right before grammar matters: characters, strings, numbers and brackets. A scan also collects the
-// comments and lays the text out for the grammar: same offsets, but comments and the line breaks that separate
-// nothing are blanks (the rule is stated in grammar.ts).
+// Text to tokens, and what must be right before grammar matters: characters, strings, numbers and brackets. A line break
+// is a token where it separates, just like `;`. A line goes on
+// - inside parentheses,
+// - when it ends in an operator, `,`, `=` or `->`,
+// - when the next one begins with an operator, `->` or `:`,
+// but never into a `}`, nor into a line that opens an item (`let`, `block`, …) outside all brackets.
 
 import { fail, type Source, type Span } from '../diagnostics.js';
 import type { Comment } from './ast.js';
 import { Brackets } from './brackets.js';
-import { ITEM_KEYWORDS } from './grammar.js';
 import { numberValue } from './numbers.js';
 
 export interface Token {
@@ -20,10 +22,21 @@ export interface Scan {
   /** Without comments and without line breaks that separate nothing; the last one is the `end`. */
   readonly tokens: readonly Token[];
   readonly comments: readonly Comment[];
-  readonly layout: string;
 }
 
-/** The parser remembers up to 5 kB for each; our largest network has 2500. */
+/** The words that open an item. */
+export const ITEM_KEYWORDS = [
+  'let',
+  'block',
+  'generator',
+  'discriminator',
+  'perception',
+  'loss',
+  'train',
+  'blend',
+] as const;
+
+/** Our largest network has 2500: what is larger is no network. */
 const MAX_CHARACTERS = 100_000;
 
 const TOKEN =
@@ -51,12 +64,7 @@ export function scan(source: Source): Scan {
     });
   }
   const { tokens, comments } = tokenize(source);
-  const idle = new Set(idleLineBreaks(tokens));
-  return {
-    tokens: tokens.filter((token) => !idle.has(token)),
-    comments,
-    layout: blankOut(source.text, [...comments, ...idle]),
-  };
+  return { tokens: withoutIdleLineBreaks(tokens), comments };
 }
 
 function tokenize(source: Source): { tokens: Token[]; comments: Comment[] } {
@@ -95,8 +103,8 @@ function kindOf(text: string): Token['kind'] {
   return /^\w/.test(text) ? 'name' : 'symbol';
 }
 
-/** The line breaks at which a line goes on; see grammar.ts. */
-function idleLineBreaks(tokens: readonly Token[]): Token[] {
+/** Without the line breaks at which a line goes on. */
+function withoutIdleLineBreaks(tokens: readonly Token[]): Token[] {
   const next: Token[] = [];
   for (let i = tokens.length - 1; i >= 0; i--)
     next[i] = tokens[i]!.kind === 'newline' ? next[i + 1]! : tokens[i]!;
@@ -104,23 +112,13 @@ function idleLineBreaks(tokens: readonly Token[]): Token[] {
   return tokens.filter((token, i) => {
     if (token.kind !== 'newline') {
       previous = token.text;
-      return false;
+      return true;
     }
     const following = next[i]!.text;
-    if (token.inside?.text === '(') return true;
-    if (following === '}' || following === '' || (!token.inside && OPENERS.has(following))) return false;
-    return GOES_ON_AFTER.has(previous) || GOES_ON_BEFORE.has(following);
+    if (token.inside?.text === '(') return false;
+    if (following === '}' || following === '' || (!token.inside && OPENERS.has(following))) return true;
+    return !GOES_ON_AFTER.has(previous) && !GOES_ON_BEFORE.has(following);
   });
-}
-
-function blankOut(text: string, blanks: readonly { span: Span }[]): string {
-  const parts: string[] = [];
-  let done = 0;
-  for (const { span } of blanks.toSorted((a, b) => a.span.start - b.span.start)) {
-    parts.push(text.slice(done, span.start), ' '.repeat(span.end - span.start));
-    done = span.end;
-  }
-  return parts.join('') + text.slice(done);
 }
 
 function strayCharacter(source: Source, start: number): never {
