@@ -11,6 +11,7 @@ import { load, type Network, type Program } from './dsl/index.js';
 import { matchWeights } from './formats/match.js';
 import type { WeightFile } from './formats/weights.js';
 import { checkPlan, type Network as Executor, open as execute } from './runtime/executor.js';
+import type { Tuned } from './runtime/kernels/conv_family.js';
 import type { DType, Plan } from './runtime/plan.js';
 
 export { render, UserError } from './diagnostics.js';
@@ -21,7 +22,7 @@ export type { ImageSource } from './train/data/images.js';
 export type { Recorder } from './train/record.js';
 export type { TrainingState } from './train/state.js';
 export { type Training, type TrainRequest, train } from './train/train.js';
-export type { Executor, Graph, Network, PassLog, Plan, Program, Source, Summary, Target, WeightFile };
+export type { Executor, Graph, Network, PassLog, Plan, Program, Source, Summary, Target, Tuned, WeightFile };
 export { targetFor };
 
 export interface CompileOptions {
@@ -87,6 +88,8 @@ export interface PlanOptions {
 export interface OpenOptions extends PlanOptions {
   /** Storage of activations and weights; f16 needs the device's `shader-f16`. */
   readonly precision?: DType;
+  /** What `src tune` measured on the device: `NodeDevice.tuned`. */
+  readonly tuned?: Tuned;
 }
 
 /**
@@ -94,7 +97,7 @@ export interface OpenOptions extends PlanOptions {
  * gives planar RGB, not clamped. Throws `UserError` when the weights are another network's.
  */
 export function open(device: GPUDevice, compiled: Compiled, options: OpenOptions): Promise<Executor> {
-  return openPlan(device, planFor(compiled, targetFor(device, options.precision)), options);
+  return openPlan(device, planFor(compiled, targetFor(device, options.precision, options.tuned)), options);
 }
 
 /** The same for a plan, such as `src compile -o` writes: needs the runtime only. */

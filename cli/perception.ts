@@ -1,13 +1,13 @@
 // Weights of perception networks. Those of VGG19 are a download that no file of ours brings along: they are looked for
 // where the user says, then beside the `.sr` file, then in the cache, where `src fetch vgg19` puts them.
 
-import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fail, internal } from '../diagnostics.js';
 import { load, type Network, type Program } from '../dsl/index.js';
 import { matchWeights } from '../formats/match.js';
 import { writeSafetensors } from '../formats/safetensors.js';
 import type { WeightFile, WeightTensor } from '../formats/weights.js';
+import { cacheFolder } from '../runtime/node-cache.js';
 import type { Parameter } from '../runtime/plan.js';
 import { parametersOf } from '../train/stages.js';
 import { statOf, writeAtomic } from './files.js';
@@ -21,15 +21,6 @@ const VARIABLE = 'SRC_VGG19';
 /** The features alone, as safetensors under the names of the library's `vgg19`. */
 export function vgg19InCache(): string {
   return join(cacheFolder(), 'vgg19.safetensors');
-}
-
-/** What can be fetched or made again, by the custom of each system. */
-function cacheFolder(): string {
-  const { XDG_CACHE_HOME, LOCALAPPDATA } = process.env;
-  if (XDG_CACHE_HOME) return join(XDG_CACHE_HOME, 'src');
-  if (process.platform === 'win32') return join(LOCALAPPDATA || join(homedir(), 'AppData/Local'), 'src');
-  if (process.platform === 'darwin') return join(homedir(), 'Library/Caches/src');
-  return join(homedir(), '.cache/src');
 }
 
 /** Writes the part of torchvision's file that is used, an eighth of it; refuses what is not VGG19. */

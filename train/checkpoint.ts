@@ -24,7 +24,7 @@ const PREFIX = { values: 'value/', moment1: 'moment1/', moment2: 'moment2/', ave
 const SETTING = 'setting/';
 
 export async function encodeCheckpoint({ state, settings }: Checkpoint): Promise<Uint8Array<ArrayBuffer>> {
-  const { stage, step, values, moment1, moment2, average = new Map(), lossScale } = state;
+  const { stage, step, values, moment1, moment2, average = new Map(), lossScale, kernels } = state;
   const tensors = [
     ...prefixed(PREFIX.values, values),
     ...prefixed(PREFIX.moment1, moment1),
@@ -37,6 +37,7 @@ export async function encodeCheckpoint({ state, settings }: Checkpoint): Promise
     stage,
     step: String(step),
     ...(lossScale && { scale: String(lossScale.scale), since: String(lossScale.since) }),
+    ...(kernels && { adapter: kernels.adapter, tuned: JSON.stringify(kernels.tuned) }),
     ...Object.fromEntries(Object.entries(settings).map(([name, value]) => [SETTING + name, value])),
   });
   bytes.set(new TextEncoder().encode(await checksum(bytes)), CHECKSUM_AT);
@@ -56,7 +57,7 @@ export async function decodeCheckpoint(
   const written = new TextDecoder().decode(bytes.subarray(CHECKSUM_AT, CHECKSUM_AT + BLANK.length));
   if (written !== (await checksum(bytes))) return undefined;
   const { tensors, metadata } = readSafetensors(name, bytes);
-  const { format, stage = '', step, scale, since } = metadata;
+  const { format, stage = '', step, scale, since, adapter, tuned } = metadata;
   if (format !== FORMAT) {
     fail(`${name}: this checkpoint was written by another version of this program`, {
       notes: [`it is a ${format}, this version reads ${FORMAT}`],
@@ -74,6 +75,7 @@ export async function decodeCheckpoint(
       moment2: withPrefix(PREFIX.moment2, data),
       ...(average.size > 0 && { average }),
       ...(scale !== undefined && { lossScale: { scale: Number(scale), since: Number(since) } }),
+      ...(adapter !== undefined && tuned !== undefined && { kernels: { adapter, tuned: JSON.parse(tuned) } }),
     },
     settings: Object.fromEntries(withPrefix(SETTING, Object.entries(metadata))),
   };

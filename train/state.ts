@@ -1,5 +1,8 @@
 // Everything that a training run is: what a checkpoint holds. Taking it up again gives the same bits.
 
+import { adapterName } from '../runtime/device.js';
+import type { Tuned } from '../runtime/kernels/conv_family.js';
+
 /** Tensors by the names of the step's graph (`esrgan.conv.weight`, `critic.conv.weight`), row-major in PyTorch layout. */
 export type Tensors = ReadonlyMap<string, Float32Array>;
 
@@ -16,10 +19,28 @@ export interface TrainingState {
   readonly average?: Tensors;
   /** Of mixed precision. */
   readonly lossScale?: LossScale;
+  /** How convolutions were computed so far. */
+  readonly kernels?: Kernels;
+}
+
+/** Choices of kernels decide how sums are rounded; they mean something on the adapter that they were measured on. */
+export interface Kernels {
+  readonly adapter: string;
+  readonly tuned: Tuned;
 }
 
 export interface LossScale {
   readonly scale: number;
   /** Steps since the last overflow. */
   readonly since: number;
+}
+
+/** The choices to train with: on the adapter where it began, a training keeps those that it began with. */
+export function tunedFor(
+  { adapterInfo }: GPUDevice,
+  begun: Pick<TrainingState, 'kernels'> | undefined,
+  measured: Tuned,
+): Tuned {
+  const kernels = begun?.kernels;
+  return kernels?.adapter === adapterName(adapterInfo) ? kernels.tuned : measured;
 }

@@ -5,6 +5,7 @@ import { fail } from '../diagnostics.js';
 import type { Program } from '../dsl/index.js';
 import { matchWeights } from '../formats/match.js';
 import type { WeightFile } from '../formats/weights.js';
+import type { Tuned } from '../runtime/kernels/conv_family.js';
 import type { DType } from '../runtime/plan.js';
 import { generatorWeights } from './checkpoint.js';
 import { batchSource } from './data/batches.js';
@@ -20,7 +21,7 @@ import {
   stageNamed,
   type TrainingStage,
 } from './stages.js';
-import type { Tensors, TrainingState } from './state.js';
+import { type Tensors, type TrainingState, tunedFor } from './state.js';
 import { initialState, type TrainOptions, trainStage } from './trainer.js';
 
 type Passed = Pick<TrainOptions, 'recorder' | 'every' | 'tests' | 'memory' | 'signal' | 'onStep'>;
@@ -36,6 +37,8 @@ export interface TrainRequest extends Partial<Passed>, Overrides {
   readonly perception?: Readonly<Record<string, WeightFile>>;
   /** Storage of activations; f16 needs the device's `shader-f16`. */
   readonly precision?: DType;
+  /** What `src tune` measured on the device; a training that goes on keeps what it began with. */
+  readonly tuned?: Tuned;
 }
 
 export interface Training {
@@ -46,7 +49,8 @@ export interface Training {
 
 /** Trains a stage of a program. Without a recorder nothing is kept but the result. */
 export async function train(device: GPUDevice, program: Program, request: TrainRequest): Promise<Training> {
-  const { images, start, perception = {}, precision, stage: name, steps: _, batch: __, ...passed } = request;
+  const { images, start, perception = {}, precision, tuned = {}, ...rest } = request;
+  const { stage: name, steps: _, batch: __, ...passed } = rest;
   const stage = overridden(stageNamed(program, name), request);
   const { state: before } = passed;
   if (before && before.stage !== stage.name) {
@@ -54,7 +58,8 @@ export async function train(device: GPUDevice, program: Program, request: TrainR
       help: 'pass the weights of that training as `start`',
     });
   }
-  const planned = planStage(program, stage, targetFor(device, precision), request.memory);
+  const target = targetFor(device, precision, tunedFor(device, before, tuned));
+  const planned = planStage(program, stage, target, request.memory);
   const generator = generatorOf(program);
   const parameters = parametersOf(generator);
   const state = await trainStage(device, planned, {

@@ -2,6 +2,7 @@
 // losses read without stalling, metrics, validation and checkpoints at their intervals. What it leaves behind goes to a
 // Recorder, so that it runs in a browser as in Node. Taken up from a checkpoint it gives the same bits.
 
+import { adapterName } from '../runtime/device.js';
 import { type Inputs, Stepper } from '../runtime/stepper.js';
 import type { BatchSource } from './batch.js';
 import { prefetch } from './data/prefetch.js';
@@ -76,7 +77,8 @@ export async function trainStage(
   const { tests } = options;
   const isScaled = planned.plan.precision === 'f16';
   const batches = prefetch(options.batches, stage.accumulate);
-  let { state } = options;
+  const kernels = { adapter: adapterName(device.adapterInfo), tuned: planned.target.tuned ?? {} };
+  let state: TrainingState = { ...options.state, kernels };
   let { step } = state;
 
   const check = async () => {
@@ -168,6 +170,7 @@ async function readState(stepper: Stepper, before: TrainingState, isScaled: bool
   return {
     stage: before.stage,
     step: before.step,
+    ...(before.kernels && { kernels: before.kernels }),
     values: new Map([...before.values, ...(await stepper.read('value'))]),
     moment1: await stepper.read('moment1'),
     moment2: await stepper.read('moment2'),
