@@ -10,9 +10,11 @@ import type { PlanarImage } from './image.js';
 import { Pacer } from './pacer.js';
 import { checkFeatures, Pipelines } from './pipelines.js';
 import { PLAN_VERSION, type Plan } from './plan.js';
+import type { Recording } from './profile.js';
+import { Clock } from './profile-clock.js';
 import { buildProgram, type Parts, type Program } from './program.js';
 import { Readback } from './readback.js';
-import { largestPiece, runProgram } from './run.js';
+import { largestPiece, type Machinery, runProgram, warmUp } from './run.js';
 import { type Schedule, type Size, sizesOf } from './schedule.js';
 import { planTiles, roundSize } from './tiles.js';
 import { inTurn } from './turns.js';
@@ -28,6 +30,8 @@ export interface RunOptions {
   /** Called now and then with the fraction that is done, 1 at the end. */
   readonly onProgress?: (fraction: number) => void;
   readonly signal?: AbortSignal;
+  /** Given what the device and the host did for this image, and when; the device needs `timestamp-query`. */
+  readonly onRecorded?: (recording: Recording) => void;
 }
 
 /** WebGPU does not say how much there is. */
@@ -124,7 +128,7 @@ export class Network {
     });
   }
 
-  async #run(image: PlanarImage, { onProgress, signal }: RunOptions): Promise<PlanarImage> {
+  async #run(image: PlanarImage, { onProgress, signal, onRecorded }: RunOptions): Promise<PlanarImage> {
     const result = emptyResult(this.#parts.facts, image);
     signal?.throwIfAborted();
     const { width, height } = image;
@@ -139,8 +143,23 @@ export class Network {
       },
     });
     const { device, facts } = this.#parts;
-    await runProgram({ device, facts, pacer: this.#pacer, program, readback }, image, result);
+    const machinery = { device, facts, pacer: this.#pacer, program, readback };
+    if (onRecorded) onRecorded(await this.#record(machinery, () => runProgram(machinery, image, result)));
+    else await runProgram(machinery, image, result);
     return result;
+  }
+
+  async #record({ device, facts, pacer, program }: Machinery, run: () => Promise<void>): Promise<Recording> {
+    await warmUp(program, pacer);
+    const clock = await Clock.open({ device, guard: this.#guard, pacer });
+    pacer.time(clock);
+    try {
+      await run();
+      return await clock.recording(facts.plan);
+    } finally {
+      pacer.time(undefined);
+      clock.destroy();
+    }
   }
 
   async #load(size: Size): Promise<Loaded> {

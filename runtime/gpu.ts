@@ -3,7 +3,14 @@
 
 import { internal, UserError } from '../diagnostics.js';
 
-export const Usage = { mapRead: 1, copySrc: 4, copyDst: 8, uniform: 64, storage: 128 } as const;
+export const Usage = {
+  mapRead: 1,
+  copySrc: 4,
+  copyDst: 8,
+  uniform: 64,
+  storage: 128,
+  queryResolve: 512,
+} as const;
 export const MAP_READ = 1;
 export const STAGE_COMPUTE = 4;
 

@@ -2,6 +2,9 @@
 // watchdogs do not fire, progress moves and an abort is noticed. A portion's size follows measured speed.
 
 import { checked, type LossGuard } from './gpu.js';
+import type { HostWork } from './profile.js';
+import type { Clock } from './profile-clock.js';
+import type { Task } from './profile-task.js';
 
 /** One dispatch, ready to encode. */
 export interface Command {
@@ -11,6 +14,8 @@ export interface Command {
   readonly workgroups: readonly [number, number, number];
   /** In multiply-accumulates, roughly. */
   readonly cost: number;
+  /** What it is there for. */
+  readonly task: Task;
 }
 
 /** Bytes that move from buffer to buffer. */
@@ -59,6 +64,7 @@ export class Pacer {
   #inFlight: { readonly cost: number; readonly done: Promise<void> }[] = [];
   #lastDone = 0;
   #watch: Watch = { onDone: () => {} };
+  #clock: Clock | undefined;
 
   constructor(device: GPUDevice, guard: LossGuard) {
     this.#device = device;
@@ -69,14 +75,26 @@ export class Pacer {
     this.#watch = watch;
   }
 
+  /** From now on a clock notes the time of everything, or none does. To be called when nothing is encoded. */
+  time(clock: Clock | undefined): void {
+    this.#clock = clock;
+  }
+
+  /** Does work of the host's, which a clock notes. */
+  host<Result>(work: HostWork, bytes: number, run: () => Result): Result {
+    return this.#clock ? this.#clock.host(work, bytes, run) : run();
+  }
+
   /** Encodes a dispatch; true when enough is gathered and `submit` should be awaited. */
-  dispatch({ pipeline, group, uniformOffset, workgroups, cost }: Command): boolean {
-    this.#pass ??= this.#open().beginComputePass();
+  dispatch({ pipeline, group, uniformOffset, workgroups, cost, task }: Command): boolean {
+    const timestampWrites = this.#clock?.next(task);
+    this.#pass ??= this.#open().beginComputePass(timestampWrites && { timestampWrites });
     this.#pass.setPipeline(pipeline);
     this.#pass.setBindGroup(0, group, [uniformOffset]);
     this.#pass.dispatchWorkgroups(...workgroups);
     this.#cost += cost;
-    return this.#cost >= this.#portion;
+    if (timestampWrites) this.#endPass();
+    return this.#cost >= this.#portion || this.#clock?.isFull === true;
   }
 
   /** Encodes any of them; true when `submit` should be awaited. */
@@ -87,22 +105,17 @@ export class Pacer {
   }
 
   copy(copy: Copy | TextureCopy): void {
-    this.#pass?.end();
-    this.#pass = undefined;
-    if ('target' in copy) {
-      const { source, from, target, to, bytes } = copy;
-      this.#open().copyBufferToBuffer(source, from, target, to, bytes);
-    } else {
-      const { source: buffer, from: offset, texture, row, width, rows, bytesPerRow } = copy;
-      const origin = { x: 0, y: row };
-      this.#open().copyBufferToTexture({ buffer, offset, bytesPerRow }, { texture, origin }, [width, rows]);
-    }
+    this.#endPass();
+    const encoder = this.#open();
+    if (this.#clock) this.#clock.copy(encoder, copy, () => encodeCopy(encoder, copy));
+    else encodeCopy(encoder, copy);
   }
 
   /** Sends what is gathered. Resolves when the queue has room for more. */
   async submit(): Promise<void> {
     this.#watch.signal?.throwIfAborted();
     if (!this.#encoder) return;
+    if (this.#clock?.isPending) return this.#clock.collect(this.#encoder); // which submits it
     this.#pass?.end();
     const encoder = this.#encoder;
     const cost = this.#cost;
@@ -123,13 +136,15 @@ export class Pacer {
     await this.submit();
     const rest = this.#inFlight;
     this.#inFlight = [];
-    await Promise.all(rest.map(({ done }) => done));
+    const all = Promise.all(rest.map(({ done }) => done));
+    await (this.#clock?.wait(all) ?? all);
   }
 
   /** Forgets what was not sent and waits for what was, whatever becomes of it. */
   async cancel(): Promise<void> {
     this.#pass?.end();
     this.#reset();
+    await this.#clock?.cancel();
     await Promise.allSettled(this.#inFlight.map(({ done }) => done));
     this.#inFlight = [];
   }
@@ -137,6 +152,11 @@ export class Pacer {
   #open(): GPUCommandEncoder {
     this.#encoder ??= this.#device.createCommandEncoder();
     return this.#encoder;
+  }
+
+  #endPass(): void {
+    this.#pass?.end();
+    this.#pass = undefined;
   }
 
   #reset(): void {
@@ -155,4 +175,15 @@ export class Pacer {
     }
     this.#watch.onDone(cost);
   }
+}
+
+function encodeCopy(encoder: GPUCommandEncoder, copy: Copy | TextureCopy): void {
+  if ('target' in copy) {
+    const { source, from, target, to, bytes } = copy;
+    encoder.copyBufferToBuffer(source, from, target, to, bytes);
+    return;
+  }
+  const { source: buffer, from: offset, texture, row, width, rows, bytesPerRow } = copy;
+  const origin = { x: 0, y: row };
+  encoder.copyBufferToTexture({ buffer, offset, bytesPerRow }, { texture, origin }, [width, rows]);
 }

@@ -6,7 +6,7 @@ import type { Sizes } from './dims.js';
 import { bindGroup, COST_PER_ELEMENT, stepCost, stepName, Uniforms } from './dispatch.js';
 import { allocate, checked, Usage } from './gpu.js';
 import type { Facts } from './halo.js';
-import { bufferBytes } from './memory.js';
+import { bufferBytes, bytesPerElement } from './memory.js';
 import { createTextures, mirrorCopies } from './mirrors.js';
 import type { Command, Work } from './pacer.js';
 import type { Pipeline, Pipelines } from './pipelines.js';
@@ -141,6 +141,7 @@ function tilesOf(context: Context, segment: Moving): Tile[] {
         uniformOffset: uniforms.add(step.uniforms, sizes),
         workgroups: axisGroups(step.workgroups, sizes),
         cost: stepCost(step, plan.buffers, sizes),
+        task: { step, sizes },
       },
     ]);
   };
@@ -160,13 +161,17 @@ function tilesOf(context: Context, segment: Moving): Tile[] {
   ): Command[] => {
     const sizes = windowOf(move, facts, schedule.size.width, rows, columns);
     if (!sizes) return [];
+    const { buffer, channels } = move.transfer.operand;
+    const elements = sizes.rows! * sizes.cols! * channels;
+    const bytes = 2 * elements * bytesPerElement(plan.buffers[buffer]!.dtype);
     return [
       {
         pipeline: move.pipeline.gpu,
         group,
         uniformOffset: uniforms.add(move.launch.uniforms, sizes),
         workgroups: axisGroups(move.launch.workgroups, sizes),
-        cost: sizes.rows! * sizes.cols! * move.transfer.operand.channels * COST_PER_ELEMENT,
+        cost: elements * COST_PER_ELEMENT,
+        task: { name: `${move.direction} tiles`, kernel: `window_${channels}`, group: 'tiles', bytes },
       },
     ];
   };

@@ -3,7 +3,7 @@
 import { internal } from '../diagnostics.js';
 import { type Facts, pixels, type Scale } from './halo.js';
 import { deinterleave, interleave, type PlanarImage, type Region } from './image.js';
-import type { Pacer } from './pacer.js';
+import type { Command, Pacer } from './pacer.js';
 import type { Port } from './plan.js';
 import type { Program, Tile } from './program.js';
 import type { Readback } from './readback.js';
@@ -48,6 +48,18 @@ export async function runProgram(
   }
 }
 
+/**
+ * Each kernel once, as a single workgroup: drivers finish compiling a kernel when it first runs, and a profile is not to
+ * say so. What they write is written again by the run.
+ */
+export async function warmUp({ tiles }: Program, pacer: Pacer): Promise<void> {
+  const kernels = new Map<GPUComputePipeline, Command>();
+  for (const item of tiles.flat().flatMap(({ work }) => work))
+    if ('pipeline' in item) kernels.set(item.pipeline, item);
+  for (const command of kernels.values()) pacer.dispatch({ ...command, workgroups: [1, 1, 1], cost: 0 });
+  await pacer.drain();
+}
+
 /** A port's tensor for one tile of one part of the image. */
 interface Place {
   readonly segment: Segment;
@@ -57,7 +69,7 @@ interface Place {
 }
 
 function upload(
-  { device, facts, program }: Machinery,
+  { device, facts, program, pacer }: Machinery,
   { segment, part, tile, port }: Place,
   image: PlanarImage,
 ): void {
@@ -65,13 +77,15 @@ function upload(
   const region = regionOf(part, tile, scale, 'from', 'to');
   const rowBytes = 4 * stride * (region.right - region.left);
   for (const { top, bottom } of pieces(region, rowBytes)) {
-    const values = interleave(image, port.channels, { ...region, top, bottom }, stride);
-    device.queue.writeBuffer(buffer, (top - region.top) * rowBytes, values);
+    pacer.host('upload', (bottom - top) * rowBytes, () => {
+      const values = interleave(image, port.channels, { ...region, top, bottom }, stride);
+      device.queue.writeBuffer(buffer, (top - region.top) * rowBytes, values);
+    });
   }
 }
 
 async function download(
-  { facts, program, readback }: Machinery,
+  { facts, program, readback, pacer }: Machinery,
   { segment, part, tile, port }: Place,
   result: PlanarImage,
 ): Promise<void> {
@@ -82,8 +96,9 @@ async function download(
   const rowBytes = 4 * stride * columns;
   for (const { top, bottom } of pieces(valid, rowBytes)) {
     const layout = { columns, stride, skip: valid.left - computed.left };
-    await readback.read(buffer, (top - computed.top) * rowBytes, (bottom - top) * rowBytes, (values) =>
-      deinterleave(values, layout, result, { ...valid, top, bottom }),
+    const bytes = (bottom - top) * rowBytes;
+    await readback.read(buffer, (top - computed.top) * rowBytes, bytes, (values) =>
+      pacer.host('read back', bytes, () => deinterleave(values, layout, result, { ...valid, top, bottom })),
     );
   }
 }

@@ -69,5 +69,6 @@ function lookAt(plan: StepPlan, program: StepProgram, index: number, parts: GPUB
   const { uniforms, workgroups } = kernel;
   const resource = program.resource(buffer);
   const storage = [resource, { buffer: parts }];
-  return { name: kernel.name, kernel, uniforms, workgroups, storage, cost: resource.size };
+  const task = { name: 'diagnosis', kernel: kernel.name, group: 'diagnosis', bytes: resource.size };
+  return { name: kernel.name, kernel, uniforms, workgroups, storage, cost: resource.size, task };
 }

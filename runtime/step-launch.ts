@@ -5,6 +5,7 @@ import { allocate, checked, Usage } from './gpu.js';
 import type { KernelCall } from './kernels/kernel.js';
 import type { Command } from './pacer.js';
 import type { Pipelines } from './pipelines.js';
+import type { Task } from './profile-task.js';
 import { axisGroups } from './schedule.js';
 
 export interface Launch {
@@ -16,6 +17,7 @@ export interface Launch {
   readonly storage: readonly GPUBindingResource[];
   /** In multiply-accumulates, roughly. */
   readonly cost: number;
+  readonly task: Task;
 }
 
 export interface Commands {
@@ -44,6 +46,7 @@ export async function prepare(
         uniformOffset: blocks.add(launch.uniforms, {}),
         workgroups: axisGroups(launch.workgroups, {}),
         cost: launch.cost,
+        task: launch.task,
       };
     }),
   );

@@ -17,6 +17,7 @@ import {
 } from './kernels/optimizer.js';
 import { ALIGNMENT } from './memory.js';
 import type { StepPlan } from './plan.js';
+import { sum } from './schedule.js';
 import type { Launch } from './step-launch.js';
 import type { StepLimits, Twin } from './step-memory.js';
 
@@ -175,5 +176,10 @@ function at(buffer: GPUBuffer, { offset, bytes }: Range): GPUBufferBinding {
 function launch(kernel: KernelCall, network: string, storage: readonly GPUBufferBinding[]): Launch {
   const { uniforms, workgroups } = kernel;
   const cost = storage.reduce((sum, { size = 0 }) => sum + size, 0);
-  return { name: `${kernel.name} of ${network}`, kernel, uniforms, workgroups, storage, cost };
+  const name = `${kernel.name} of ${network}`;
+  const bytes = storage.map(
+    ({ buffer, size = buffer.size }, i) => size * (kernel.bindings[i] === 'read' ? 1 : 2),
+  );
+  const task = { name, kernel: kernel.name, group: 'optimizer', bytes: sum(bytes) };
+  return { name, kernel, uniforms, workgroups, storage, cost, task };
 }

@@ -90,7 +90,8 @@ export async function buildStep(parts: StepParts): Promise<StepProgram> {
     }
     const { uniforms, workgroups } = step;
     const cost = stepCost(step, plan.buffers, {});
-    return { name: stepName(step), kernel, uniforms, workgroups, storage, cost, copies };
+    const task = { step, sizes: {} };
+    return { name: stepName(step), kernel, uniforms, workgroups, storage, cost, task, copies };
   });
 
   const setting = { plan, limits: device.limits, options, ledger, buffers };

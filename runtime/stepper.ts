@@ -9,6 +9,8 @@ import { adamRates } from './kernels/optimizer.js';
 import { Pacer, type Work } from './pacer.js';
 import { checkFeatures, Pipelines } from './pipelines.js';
 import type { Port, StepPlan } from './plan.js';
+import type { Recording } from './profile.js';
+import { Clock } from './profile-clock.js';
 import { Readback } from './readback.js';
 import { type Diagnosis, diagnose } from './step-diagnosis.js';
 import {
@@ -87,6 +89,7 @@ export class Stepper {
   readonly #trained: readonly string[];
   readonly #inputs: readonly Port[];
   readonly #inTurn = inTurn();
+  #clock: Clock | undefined;
 
   private constructor(loaded: Loaded, options: StepperOptions) {
     const { plan, layout } = loaded;
@@ -189,12 +192,35 @@ export class Stepper {
     });
   }
 
+  /** From the next step on, what the device and the host do is noted; the device needs `timestamp-query`. */
+  record(): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#drain();
+      this.#clock = await Clock.open(this.#loaded);
+      this.#loaded.pacer.time(this.#clock);
+    });
+  }
+
+  /** What was noted since `record`, which ends here. */
+  recorded(): Promise<Recording> {
+    return this.#inTurn(async () => {
+      const clock = this.#clock ?? internal('no steps are recorded');
+      await this.#drain();
+      try {
+        return await clock.recording(this.#loaded.plan);
+      } finally {
+        this.#endRecord();
+      }
+    });
+  }
+
   /** Frees the device memory once all steps have ended. The device stays open. */
   close(): Promise<void> {
     return this.#inTurn(async () => {
       const { pacer, readback, program, constants } = this.#loaded;
       await pacer.cancel();
       await readback.cancel();
+      this.#endRecord();
       readback.destroy();
       program.destroy();
       constants.destroy();
@@ -215,7 +241,16 @@ export class Stepper {
       await this.#run(afterBatch[i]!);
     }
     await this.#run(update);
-    await readback.read(buffers.ledger, 0, 4 * ledger.length, (values) => this.#report(t, values));
+    const bytes = 4 * ledger.length;
+    await readback.read(buffers.ledger, 0, bytes, (values) =>
+      pacer.host('read back', bytes, () => this.#report(t, values)),
+    );
+  }
+
+  #endRecord(): void {
+    this.#loaded.pacer.time(undefined);
+    this.#clock?.destroy();
+    this.#clock = undefined;
   }
 
   async #run(work: readonly Work[]): Promise<void> {
@@ -237,13 +272,15 @@ export class Stepper {
   }
 
   #upload(batch: Inputs): void {
-    const { device, program } = this.#loaded;
+    const { device, program, pacer } = this.#loaded;
     for (const { name, buffer } of this.#inputs) {
       const { dims, stride } = this.#loaded.plan.buffers[buffer]!;
       const values = batch[name] ?? internal(`no input ${name}`);
       const expected = dims.reduce<number>((product, dim) => product * Number(dim), stride);
       if (values.length !== expected) internal(`input ${name} has ${values.length} values, not ${expected}`);
-      device.queue.writeBuffer(program.resource(buffer).buffer, 0, values);
+      pacer.host('upload', values.byteLength, () =>
+        device.queue.writeBuffer(program.resource(buffer).buffer, 0, values),
+      );
     }
   }
 
