@@ -5,7 +5,6 @@
 import { internal } from '../../diagnostics.js';
 import { applyConstantOp } from '../../runtime/constants.js';
 import { type Dim, parseDim } from '../../runtime/dims.js';
-import type { ConvClass } from '../../runtime/kernels/conv_family.js';
 import { convPacking } from '../../runtime/kernels/conv2d.js';
 import { dgrad, wgradParts } from '../../runtime/kernels/conv2d_backward.js';
 import type { KernelCall } from '../../runtime/kernels/kernel.js';
@@ -13,7 +12,8 @@ import { sumParts } from '../../runtime/kernels/reduce.js';
 import { flipWeights } from '../../runtime/kernels/weights.js';
 import type { Attrs, TensorType } from '../graph.js';
 import { type Tensor, zeros } from '../tensor.js';
-import { convAttrs, forEachRun, kernelOf, pixelsOf, readAs, variantFor } from './conv.js';
+import { forEachRun } from './conv.js';
+import { choiceFor, convAttrs, gradientShape, kernelOf, readAs } from './conv-choice.js';
 import { type LaunchContext, nchw, num, type Op, POINTWISE_REACH } from './op.js';
 import { image } from './types.js';
 
@@ -42,24 +42,16 @@ const dgradOp: Op = {
   macs: ([, w]) => kernelOf(w)[0] * kernelOf(w)[2] * kernelOf(w)[3],
   reach: ([, w]) => ({ mul: 1, div: 1, add: Math.max(kernelOf(w)[2], kernelOf(w)[3]) }),
   operands: 2,
-  launch({ node, types, target, view, y, packed, epilogue }) {
+  launch(context) {
+    const { node, types, view, y, packed, epilogue } = context;
     const { stride, pad } = convAttrs(node.attrs);
     const [o, i, kh, kw] = kernelOf(types[1]);
-    const of: ConvClass = {
-      op: 'dgrad',
-      kernel: [kh, kw],
-      stride,
-      phases: 1,
-      inputs: i,
-      outputs: o,
-      dtype: target.precision,
-      ...pixelsOf(y.dims),
-    };
-    const choice = variantFor(of, target);
+    const choice = choiceFor(context);
     const dy = view(0, readAs(choice));
     const weight = packed(1, convPacking(i, o, 1), readAs(choice));
     return dgrad({ dy, dx: y, weight, kernel: [kh, kw], stride, pad, epilogue: epilogue(), ...choice });
   },
+  onnx: 'none',
   samples: [
     {
       inputs: [
@@ -81,12 +73,13 @@ const dgradOp: Op = {
 /** Gradient of a conv with respect to its weights; sums over batch and pixels. */
 const wgradOp: Op = {
   name: 'conv2d_wgrad',
-  shape: weightShape,
+  shape: (inputs, attrs) => ({ shape: gradientShape(inputs, attrs) }),
   reference: ([x, dy], attrs, shape) => weightGradient(x!, dy!, attrs, shape),
   gradient: 'nodiff',
   macs: ([, dy]) => summands(dy!),
   reach: () => POINTWISE_REACH,
   launch: (context) => launchParts(context, 1),
+  onnx: 'none',
   samples: [
     {
       inputs: [
@@ -97,11 +90,6 @@ const wgradOp: Op = {
     },
   ],
 };
-
-function weightShape([x, dy]: readonly TensorType[], attrs: Attrs): TensorType {
-  const kernel = attrs.kernel as readonly number[];
-  return { shape: [image(dy, 'conv2d_wgrad').c, image(x, 'conv2d_wgrad').c, ...kernel] };
-}
 
 /** `partOf` says which of the gradients in `shape` a row of `dy` adds to. */
 function weightGradient(
@@ -129,20 +117,11 @@ function summands({ shape: [n, , h, w] }: TensorType): number {
   return Number(n) * Number(h) * Number(w);
 }
 
-function launchParts({ node, types, target, view, y }: LaunchContext, parts: number): KernelCall {
-  const [o, i, kh, kw] = weightShape(types, node.attrs).shape as [number, number, number, number];
+function launchParts(context: LaunchContext, parts: number): KernelCall {
+  const { node, types, view, y } = context;
+  const [, , kh, kw] = gradientShape(types, node.attrs);
   const { stride, pad } = convAttrs(node.attrs);
-  const of: ConvClass = {
-    op: 'wgrad',
-    kernel: [kh, kw],
-    stride,
-    phases: 1,
-    inputs: i,
-    outputs: o,
-    dtype: target.precision,
-    pixels: summands(types[1]!),
-  };
-  const choice = variantFor(of, target);
+  const choice = choiceFor(context);
   const [x, dy] = [view(0, readAs(choice)), view(1, readAs(choice))];
   const partial = { slot: y.slot, dtype: y.dtype };
   return wgradParts({ x, dy, partial, parts, kernel: [kh, kw], stride, pad, ...choice });
@@ -151,7 +130,7 @@ function launchParts({ node, types, target, view, y }: LaunchContext, parts: num
 /** The same in `parts` sums, each over its share of the rows of all images: `[parts, O, I, H, W]`. */
 const wgradPartsOp: Op = {
   name: 'conv2d_wgrad_parts',
-  shape: (inputs, attrs) => ({ shape: [num(attrs, 'parts'), ...weightShape(inputs, attrs).shape] }),
+  shape: (inputs, attrs) => ({ shape: [num(attrs, 'parts'), ...gradientShape(inputs, attrs)] }),
   reference([x, dy], attrs, shape) {
     const [n, , h] = nchw(dy!.shape);
     const share = Math.ceil((n * h) / num(attrs, 'parts'));
@@ -161,6 +140,7 @@ const wgradPartsOp: Op = {
   macs: ([, dy], attrs) => summands(dy!) / num(attrs, 'parts'),
   reach: () => POINTWISE_REACH,
   launch: (context) => launchParts(context, num(context.node.attrs, 'parts')),
+  onnx: 'none',
   samples: [
     {
       inputs: [
@@ -188,6 +168,7 @@ const sumPartsOp: Op = {
   operands: 1,
   launch: ({ types, view, y, epilogue }) =>
     sumParts({ x: view(0), y, parts: Number(types[0]!.shape[0]), epilogue: epilogue() }),
+  onnx: 'none',
   samples: [{ inputs: [[3, 2, 5, 2, 1]] }],
 };
 
@@ -206,6 +187,7 @@ const flipOp: Op = {
     const [outputs, inputs, kh, kw] = kernelOf(types[0]);
     return flipWeights({ x: view(0), y, kernel: [kh, kw], inputs, outputs });
   },
+  onnx: 'none',
   samples: [{ inputs: [[2, 3, 2, 3]] }, { inputs: [[5, 4, 3, 3]] }],
 };
 

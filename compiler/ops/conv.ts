@@ -7,54 +7,14 @@
 
 import { internal } from '../../diagnostics.js';
 import { addDim, type Dim, divDim, isSymbolic, mulDim, printDim } from '../../runtime/dims.js';
-import { type ConvChoice, type ConvClass, choose } from '../../runtime/kernels/conv_family.js';
 import { conv2d, convPacking } from '../../runtime/kernels/conv2d.js';
-import type { Attrs, TensorType } from '../graph.js';
-import type { Target } from '../target.js';
+import type { Attrs } from '../graph.js';
 import { type Tensor, zeros } from '../tensor.js';
-import { type As, nchw, num, type Op, ShapeError } from './op.js';
-import { image, printImage, printType } from './types.js';
-
-/** Which text of a conv, or of a gradient of one, runs best on `target`. */
-export function variantFor(of: ConvClass, target: Target) {
-  const { subgroupSize } = target;
-  return { ...choose(of, target, target.tuned), ...(subgroupSize !== undefined && { subgroupSize }) };
-}
-
-/** How the kernels of a variant read what they multiply. */
-export function readAs({ variant }: ConvChoice): As {
-  return variant === 'subgroup' ? 'texture' : 'buffer';
-}
-
-/** Pixels of all images, where they are numbers. */
-export function pixelsOf([n, h, w]: readonly Dim[]): { readonly pixels?: number } {
-  const pixels = Number(n) * Number(h) * Number(w);
-  return Number.isNaN(pixels) ? {} : { pixels };
-}
-
-export interface ConvAttrs {
-  readonly stride: number;
-  readonly pad: number;
-  /** Interleave factor: phases = r * r. */
-  readonly r: number;
-  readonly shift: number;
-}
-
-export function convAttrs(attrs: Attrs): ConvAttrs {
-  return {
-    stride: num(attrs, 'stride'),
-    pad: num(attrs, 'pad'),
-    r: Math.sqrt(Number(attrs.phases ?? 1)),
-    shift: Number(attrs.shift ?? 0),
-  };
-}
-
-export function kernelOf(w: TensorType | undefined): [o: number, i: number, kh: number, kw: number] {
-  const shape = w?.shape ?? [];
-  if (shape.length !== 4 || shape.some(isSymbolic))
-    internal(`conv weights must be OIHW, got ${w && printType(w)}`);
-  return shape as [number, number, number, number];
-}
+import { type ConvAttrs, choiceFor, convAttrs, kernelOf, readAs } from './conv-choice.js';
+import { epilogueOf, isVector } from './epilogue.js';
+import { emitSteps } from './onnx.js';
+import { nchw, type Op, ShapeError } from './op.js';
+import { image, printImage } from './types.js';
 
 /** `(dim + 2*pad - k) / stride + 1`, for every admissible size of a symbolic `dim`. */
 function outputDim(dim: Dim, k: number, { stride, pad, shift }: ConvAttrs): Dim {
@@ -118,25 +78,14 @@ const conv2dOp: Op = {
   },
   operands: 2,
   launch(context) {
-    const { node, types, target } = context;
+    const { node, types } = context;
     const { stride, pad, r, shift } = convAttrs(node.attrs);
     const [o, i, kh, kw] = kernelOf(types[1]);
     const phases = r * r;
-    const { y } = context;
-    const of: ConvClass = {
-      op: 'conv',
-      kernel: [kh, kw],
-      stride,
-      phases,
-      inputs: i,
-      outputs: o / phases,
-      dtype: target.precision,
-      ...pixelsOf(y.dims),
-    };
-    const choice = variantFor(of, target);
+    const choice = choiceFor(context);
     return conv2d({
       x: context.view(0, readAs(choice)),
-      y,
+      y: context.y,
       weight: context.packed(1, convPacking(i, o / phases, phases), readAs(choice)),
       kernel: [kh, kw],
       stride,
@@ -146,6 +95,21 @@ const conv2dOp: Op = {
       epilogue: context.epilogue(),
       ...choice,
     });
+  },
+  onnx(context) {
+    const { node, types, value, emit } = context;
+    const { stride, pad } = convAttrs(node.attrs);
+    if (node.attrs.phases) internal('an ONNX model of phases');
+    const kernel = kernelOf(types[1]).slice(2);
+    const epilogue = epilogueOf(node.attrs);
+    const bias = epilogue[0]?.op === 'add' ? epilogue[0].operand : undefined;
+    const biased = bias !== undefined && isVector(types[bias]!);
+    const y = emit('Conv', [value(0), value(1), ...(biased ? [value(bias)] : [])], {
+      kernel_shape: kernel,
+      strides: [stride, stride],
+      pads: [pad, pad, pad, pad],
+    });
+    return emitSteps(context, y, biased ? epilogue.slice(1) : epilogue);
   },
   samples: [
     {
