@@ -12,7 +12,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   formats: ['diagnostics.ts'],
   'runtime/kernels': ['diagnostics.ts', 'runtime'],
   runtime: ['diagnostics.ts', 'formats', 'runtime/kernels'],
-  compiler: ['diagnostics.ts', 'runtime', 'runtime/kernels'],
+  compiler: ['diagnostics.ts', 'formats', 'runtime', 'runtime/kernels'],
   dsl: ['diagnostics.ts', 'compiler', 'runtime'],
   train: ['diagnostics.ts', 'formats', 'dsl', 'compiler', 'runtime'],
   'index.ts': ['diagnostics.ts', 'formats', 'train', 'dsl', 'compiler', 'runtime'],

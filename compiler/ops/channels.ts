@@ -55,6 +55,12 @@ const concatOp: Op = {
   reach: () => POINTWISE_REACH,
   // A concat that placement could not remove copies one operand per step: lowering expands it.
   launch: (context) => copy({ x: context.view(0), y: context.y }),
+  onnx: ({ node, value, emit }) =>
+    emit(
+      'Concat',
+      node.inputs.map((_, i) => value(i)),
+      { axis: 1 },
+    ),
   samples: [
     {
       inputs: [
@@ -93,6 +99,7 @@ const sliceOp: Op = {
       y: context.y,
     });
   },
+  onnx: 'none',
   samples: [{ inputs: [[2, 5, 2, 3]], attrs: { from: 1, to: 4 } }],
 };
 
@@ -115,6 +122,7 @@ const padChannelsOp: Op = {
   macs: () => 0,
   reach: () => POINTWISE_REACH,
   launch: ({ node, view, y }) => padChannels({ x: view(0), y, before: num(node.attrs, 'before') }),
+  onnx: 'none',
   samples: [{ inputs: [[2, 2, 2, 3]], attrs: { before: 1, after: 2 } }],
 };
 
@@ -160,6 +168,8 @@ const pixelShuffleOp: Op = {
   reach: (_inputs, attrs) => ({ mul: 1, div: num(attrs, 'factor'), add: 0 }),
   launch: (context) =>
     pixelShuffle({ x: context.view(0), y: context.y, factor: num(context.node.attrs, 'factor') }),
+  onnx: ({ node, value, emit }) =>
+    emit('DepthToSpace', [value(0)], { blocksize: num(node.attrs, 'factor'), mode: 'CRD' }),
   samples: [
     { inputs: [[2, 8, 2, 3]], attrs: { factor: 2 } },
     { inputs: [[1, 9, 1, 2]], attrs: { factor: 3 } },
@@ -191,6 +201,17 @@ const pixelUnshuffleOp: Op = {
   reach: (_inputs, attrs) => ({ mul: num(attrs, 'factor'), div: 1, add: 0 }),
   launch: (context) =>
     pixelUnshuffle({ x: context.view(0), y: context.y, factor: num(context.node.attrs, 'factor') }),
+  /** ONNX gives the pixels of a block in turn, each with all channels; wanted are the channels, each with all pixels. */
+  onnx({ node, types, value, emit, integers }) {
+    const factor = num(node.attrs, 'factor');
+    const { c } = image(types[0], 'pixelunshuffle');
+    const blocks = emit('SpaceToDepth', [value(0)], { blocksize: factor });
+    const order = Array.from(
+      { length: c * factor ** 2 },
+      (_, k) => (k % factor ** 2) * c + Math.floor(k / factor ** 2),
+    );
+    return emit('Gather', [blocks, integers(order)], { axis: 1 });
+  },
   samples: [{ inputs: [[2, 2, 4, 6]], attrs: { factor: 2 } }],
 };
 
@@ -203,6 +224,7 @@ const toPixelOp: Op = {
   macs: () => 0,
   reach: () => POINTWISE_REACH,
   launch: 'alias',
+  onnx: 'none',
   samples: [{ inputs: [[3]] }],
 };
 
@@ -218,6 +240,7 @@ const fromPixelOp: Op = {
   macs: () => 0,
   reach: () => POINTWISE_REACH,
   launch: 'alias',
+  onnx: 'none',
   samples: [{ inputs: [[1, 3, 1, 1]] }],
 };
 

@@ -18,6 +18,7 @@ const constantOp: Op = {
   macs: () => 0,
   reach: () => POINTWISE_REACH,
   launch: 'load',
+  onnx: 'none',
   samples: [
     { inputs: [], attrs: { values: [0.5, -1, 2] } },
     { inputs: [], attrs: { values: [1], shape: [] } },
@@ -45,6 +46,7 @@ function loadOp(
     macs: () => 0,
     reach: () => POINTWISE_REACH,
     launch: 'load',
+    onnx: 'none',
     samples,
   };
 }

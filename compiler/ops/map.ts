@@ -13,6 +13,7 @@ const mapOp: Op = {
   reach: () => POINTWISE_REACH,
   operands: 1,
   launch: (context) => map({ x: context.view(0), y: context.y, steps: context.epilogue() }),
+  onnx: 'none',
   samples: [
     {
       inputs: [[2, 3, 2, 2], [3], [2, 3, 2, 2]],

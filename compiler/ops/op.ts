@@ -6,6 +6,7 @@ import type { Packing, Reach } from '../../runtime/plan.js';
 import type { Attrs, Node, Ref, TensorType } from '../graph.js';
 import type { Target } from '../target.js';
 import type { Tensor } from '../tensor.js';
+import type { OnnxForm } from './onnx.js';
 
 /** Thrown by shape rules; the dsl turns it into a diagnostic at the statement that caused it. */
 export class ShapeError extends Error {
@@ -38,6 +39,8 @@ export interface Op {
    * weights are loaded. 'alias': none, the result is its operand's memory.
    */
   readonly launch: Launch | 'load' | 'alias';
+  /** How ONNX says it. 'none': no network holds it, only training steps and what passes make for our own kernels. */
+  readonly onnx: OnnxForm | 'none';
   /** How many operands its kernel has of its own, where that takes an epilogue, whose operands follow them. */
   readonly operands?: number;
   /** Small concrete cases for the loop over the registry: the tests need no knowledge of the op. */

@@ -7,6 +7,7 @@ import { applyRow } from '../../runtime/constants.js';
 import { map } from '../../runtime/kernels/map.js';
 import { POINTWISE, type PointwiseName, type PointwiseRow } from '../../runtime/kernels/pointwise.js';
 import type { Ref } from '../graph.js';
+import { rowForm } from './onnx.js';
 import { type GradientContext, type Op, POINTWISE_REACH, type Sample } from './op.js';
 import { broadcastOf, sameShape } from './types.js';
 
@@ -92,6 +93,7 @@ function record(name: string, row: PointwiseRow, rules: readonly (Rule | undefin
     macs: () => 0,
     reach: () => POINTWISE_REACH,
     launch: (context) => map({ x: context.view(0), y: context.y, steps: context.epilogue() }),
+    onnx: rowForm(name, row.attr),
     samples: samplesOf(row),
   };
 }

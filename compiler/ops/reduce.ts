@@ -87,6 +87,7 @@ const reduceSumOp: Op = {
   macs: () => 0,
   reach: () => GLOBAL_REACH,
   launch: (context) => launchSum(context, false),
+  onnx: 'none',
   samples: [...SAMPLES, { inputs: [[5]], attrs: { keep: 'none' } }],
 };
 
@@ -107,6 +108,7 @@ const reduceMeanOp: Op = {
   macs: () => 0,
   reach: () => GLOBAL_REACH,
   launch: (context) => launchSum(context, true),
+  onnx: 'none',
   samples: [...SAMPLES, { inputs: [[2, 3, 2, 2]], attrs: { keep: 'channel', ddof: 1 } }],
 };
 
@@ -129,6 +131,7 @@ const sumColumnsOp: Op = {
   macs: () => 0,
   reach: () => GLOBAL_REACH,
   launch: ({ view, y }) => sumColumns({ x: view(0), y }),
+  onnx: 'none',
   samples: [{ inputs: [[2, 3, 4, 5]] }],
 };
 
@@ -142,6 +145,7 @@ const sumRowsOp: Op = {
   reach: () => GLOBAL_REACH,
   launch: ({ node, view, y }) =>
     sumRows({ x: view(0), y, keep: keepOf(node.attrs), divisor: Number(node.attrs.divisor) }),
+  onnx: 'none',
   samples: [
     { inputs: [[2, 3, 4, 1]], attrs: { keep: 'none', divisor: 1 } },
     { inputs: [[2, 3, 4, 1]], attrs: { keep: 'channel', divisor: 7 } },
@@ -177,6 +181,7 @@ const expandOp: Op = {
     const divisor = node.attrs.mean ? divisorOf(shape, { ...node.attrs, keep }) : 1;
     return expand({ x: view(0), y, keep, epilogue: epilogue(), divisor });
   },
+  onnx: 'none',
   samples: [
     { inputs: [[]], attrs: { mean: true, shape: ['2', '3', '2', '2'] } },
     { inputs: [[3]], attrs: { mean: false, shape: ['2', '3', '2', '2'] } },

@@ -3,6 +3,7 @@
 // made from each. Max pooling is the one that is not linear.
 
 import { internal } from '../../diagnostics.js';
+import type { OnnxNode } from '../../formats/onnx.js';
 import { addDim, type Dim, divDim, mulDim, parseDim, printDim } from '../../runtime/dims.js';
 import {
   avgPool,
@@ -21,6 +22,7 @@ import {
 import type { Reach } from '../../runtime/plan.js';
 import type { Attrs } from '../graph.js';
 import { type Tensor, zeros } from '../tensor.js';
+import type { OnnxContext, OnnxForm } from './onnx.js';
 import { type Launch, nchw, num, type Op, type Sample, ShapeError } from './op.js';
 import { image } from './types.js';
 
@@ -40,6 +42,7 @@ interface LinearMap {
   reach(attrs: Attrs): Reach;
   readonly launch: Launch;
   readonly launchAdjoint: Launch;
+  readonly onnx: OnnxForm | 'none';
   readonly samples: readonly Sample[];
 }
 
@@ -85,6 +88,16 @@ const poolReach = (attrs: Attrs): Reach => ({
   add: Math.max(0, num(attrs, 'size') - num(attrs, 'stride')),
 });
 
+function resize({ node, value, emit, floats }: OnnxContext, attrs: OnnxNode['attrs']): string {
+  const factor = num(node.attrs, 'factor');
+  return emit('Resize', [value(0), '', floats([1, 1, factor, factor])], attrs);
+}
+
+function pool({ node, value, emit }: OnnxContext, op: string): string {
+  const { size, stride } = poolAttrs(node.attrs);
+  return emit(op, [value(0)], { kernel_shape: [size, size], strides: [stride, stride] });
+}
+
 const LINEAR: readonly LinearMap[] = [
   {
     name: 'upsample_nearest',
@@ -94,6 +107,12 @@ const LINEAR: readonly LinearMap[] = [
     launch: ({ node, view, y }) => upsampleNearest({ x: view(0), y, factor: num(node.attrs, 'factor') }),
     launchAdjoint: ({ node, view, y, epilogue }) =>
       upsampleNearestAdjoint({ x: view(0), y, factor: num(node.attrs, 'factor'), epilogue: epilogue() }),
+    onnx: (context) =>
+      resize(context, {
+        mode: 'nearest',
+        coordinate_transformation_mode: 'asymmetric',
+        nearest_mode: 'floor',
+      }),
     samples: [
       { inputs: [[2, 2, 2, 3]], attrs: { factor: 2 } },
       { inputs: [[1, 1, 2, 1]], attrs: { factor: 3 } },
@@ -107,6 +126,7 @@ const LINEAR: readonly LinearMap[] = [
     launch: ({ node, view, y }) => upsampleBilinear({ x: view(0), y, factor: num(node.attrs, 'factor') }),
     launchAdjoint: ({ node, view, y, epilogue }) =>
       upsampleBilinearAdjoint({ x: view(0), y, factor: num(node.attrs, 'factor'), epilogue: epilogue() }),
+    onnx: (context) => resize(context, { mode: 'linear', coordinate_transformation_mode: 'half_pixel' }),
     samples: [
       { inputs: [[2, 2, 2, 3]], attrs: { factor: 2 } },
       { inputs: [[1, 1, 3, 1]], attrs: { factor: 4 } },
@@ -123,6 +143,7 @@ const LINEAR: readonly LinearMap[] = [
     launch: ({ node, view, y }) => avgPool({ x: view(0), y, ...poolAttrs(node.attrs) }),
     launchAdjoint: ({ node, view, y, epilogue }) =>
       avgPoolAdjoint({ x: view(0), y, ...poolAttrs(node.attrs), epilogue: epilogue() }),
+    onnx: (context) => pool(context, 'AveragePool'),
     samples: [
       { inputs: [[2, 2, 4, 6]], attrs: { size: 2, stride: 2 } },
       { inputs: [[1, 1, 5, 5]], attrs: { size: 3, stride: 1 } },
@@ -143,6 +164,7 @@ const LINEAR: readonly LinearMap[] = [
     launch: ({ node, view, y }) => forwardDifference({ x: view(0), y, axis: axisOf(node.attrs) }),
     launchAdjoint: ({ node, view, y, epilogue }) =>
       forwardDifferenceAdjoint({ x: view(0), y, axis: axisOf(node.attrs), epilogue: epilogue() }),
+    onnx: 'none',
     samples: [
       { inputs: [[2, 2, 3, 2]], attrs: { axis: 'h' } },
       { inputs: [[2, 2, 2, 4]], attrs: { axis: 'w' } },
@@ -196,6 +218,7 @@ function linearRecords(map: LinearMap): Op[] {
       macs: () => 0,
       reach: (_inputs, attrs) => map.reach(attrs),
       launch: map.launch,
+      onnx: map.onnx,
       samples: map.samples,
     },
     {
@@ -222,6 +245,7 @@ function linearRecords(map: LinearMap): Op[] {
       },
       operands: 1,
       launch: map.launchAdjoint,
+      onnx: 'none',
       samples: map.samples.map(({ inputs, attrs = {} }) => {
         const [n, c, h, w] = inputs[0] as [number, number, number, number];
         const out = [n, c, Number(map.extent(h, attrs, 'h')), Number(map.extent(w, attrs, 'w'))];
@@ -267,6 +291,7 @@ const maxPoolOp: Op = {
   macs: () => 0,
   reach: (_inputs, attrs) => poolReach(attrs),
   launch: ({ node, view, y }) => maxPool({ x: view(0), y, ...poolAttrs(node.attrs) }),
+  onnx: (context) => pool(context, 'MaxPool'),
   samples: [
     { inputs: [[2, 2, 4, 6]], attrs: { size: 2, stride: 2 } },
     { inputs: [[1, 1, 5, 5]], attrs: { size: 3, stride: 2 } },
@@ -290,6 +315,7 @@ const maxPoolAdjointOp: Op = {
   operands: 2,
   launch: ({ node, view, y, epilogue }) =>
     maxPoolAdjoint({ x: view(0), dy: view(1), y, ...poolAttrs(node.attrs), epilogue: epilogue() }),
+  onnx: 'none',
   samples: [
     {
       inputs: [
