@@ -111,7 +111,10 @@ function* candidates(wanted: string): Generator<VulkanDriver | undefined> {
 /** An adapter, or the names of those that are not called `wanted`. */
 async function requestAdapter(wanted: string): Promise<Found | readonly string[]> {
   const { create } = await import('webgpu'); // late: a Vulkan loader of ours must be in place before it
-  const flags = ['enable-dawn-features=vulkan_enable_f16_on_nvidia']; // off by default there, ignored elsewhere
+  const flags = [
+    'enable-dawn-features=vulkan_enable_f16_on_nvidia', // off by default there, ignored elsewhere
+    'disable-dawn-features=timestamp_quantization', // against spying web pages; profiles want nanoseconds
+  ];
   if (process.platform === 'linux') flags.push('backend=vulkan');
   if (wanted !== 'auto' && !isKind(wanted)) flags.push(`adapter=${wanted}`);
   const instance = create(flags);

@@ -13,6 +13,7 @@ import { rateAt } from './schedule.js';
 import { generatorOf, keptOf, type PlannedStage, recipeOf, trainedNetworks } from './stages.js';
 import type { Tensors, TrainingState } from './state.js';
 import { failDiverged } from './trainer-diverged.js';
+import { type ProfileRequest, profileAt } from './trainer-profile.js';
 import { StepReports } from './trainer-reports.js';
 import { Validator } from './trainer-validation.js';
 import type { TestImage } from './validation.js';
@@ -32,6 +33,7 @@ export interface TrainOptions {
   /** Ends the training after a checkpoint. */
   readonly signal?: AbortSignal;
   readonly onStep?: (metrics: StepMetrics) => void;
+  readonly profile?: ProfileRequest;
 }
 
 /** In steps. */
@@ -70,7 +72,7 @@ export async function trainStage(
   options: TrainOptions,
 ): Promise<TrainingState> {
   const { stage } = planned;
-  const { every, signal, recorder } = options;
+  const { every, signal, recorder, profile } = options;
   const reports = new StepReports(planned, options);
   const stepper = await openStepper(device, planned, options, reports.take);
   const validator = new Validator(device, planned, options);
@@ -116,6 +118,7 @@ export async function trainStage(
     if (step > 0) await restore(stepper, state);
     reports.begin();
     while (step < stage.steps && !signal?.aborted) {
+      await profileAt(stepper, step, profile);
       const inputs = await elseSave(inputsOf(planned, batches, step));
       await stepper.step({ t: step + 1, rates: ratesAt(planned, step), inputs });
       step++;
@@ -133,6 +136,7 @@ export async function trainStage(
       if (checkpoint) await save();
       if (validate || checkpoint) reports.begin();
     }
+    await profileAt(stepper, step, profile);
     await saveRest();
     return state;
   } finally {
