@@ -18,6 +18,8 @@ const MAKES_WEIGHTS: ReadonlySet<string> = new Set([
   'conv2d_wgrad_parts',
   'sum_parts',
   'conv2d_flip',
+  'nearest_kernel',
+  'nearest_kernel_adjoint',
 ]);
 
 export function layoutsOf(graph: Graph): Map<Ref, Layout> {

@@ -9,8 +9,7 @@ import { appendGradients } from './differentiate.js';
 import type { Graph, Node, Ref, TensorType } from './graph.js';
 import { ShapeError } from './ops/op.js';
 import { printImage } from './ops/types.js';
-import { nestConcats } from './passes/concats.js';
-import { shareCommon } from './passes/cse.js';
+import { prepareStep } from './passes/pipeline.js';
 import { eliminateDead } from './rewrite.js';
 import { verify } from './verify.js';
 
@@ -47,7 +46,7 @@ export interface StepGraph {
 
 export function trainingStep(spec: StepSpec): StepGraph {
   const { graph: forward, objectives } = compose(spec);
-  const tidy = nestConcats(eliminateDead(shareCommon(forward).graph));
+  const tidy = prepareStep(forward).graph;
   // Results keep their places: losses and terms, player by player.
   const places = objectives.map(({ at }) => tidy.outputs[at]!);
   let graph = tidy;

@@ -22,6 +22,8 @@ const STRUCTURAL: Readonly<Record<string, (args: readonly Values[], attrs: Attrs
   phase_weight: ([weight]) => phaseWeight(weight!),
   shuffle_rows: ([values], { factor }) => shuffleRows(values!, factor!),
   conv2d_flip: ([weight]) => flip(weight!),
+  nearest_kernel: ([weight]) => nearestKernel(weight!),
+  nearest_kernel_adjoint: ([weight]) => nearestKernelAdjoint(weight!),
   spectral_norm: ([weight, u, v]) => spectralNorm(weight!, u!, v!),
 };
 
@@ -168,6 +170,44 @@ function flip({ shape, data }: Values): Values {
     }
   }
   return { shape: [inputs, outputs, height, width], data: result };
+}
+
+/**
+ * Nearest-x2 upsampling and then a 3x3 conv with padding 1 is the adjoint of a 4x4 conv of stride 2 with padding 1, from
+ * the large image to the small one: its tap a is the sum of the taps 2 - a and 3 - a along each axis. `[O, I, 3, 3]`
+ * gives `[I, O, 4, 4]`.
+ */
+function nearestKernel({ shape, data }: Values): Values {
+  const [outputs, inputs] = shape as [number, number];
+  const result = new Float64Array(inputs * outputs * 16);
+  forEachNearestTap(outputs, inputs, (three, four) => {
+    result[four]! += data[three]!;
+  });
+  return { shape: [inputs, outputs, 4, 4], data: result };
+}
+
+function nearestKernelAdjoint({ shape, data }: Values): Values {
+  const [inputs, outputs] = shape as [number, number];
+  const result = new Float64Array(outputs * inputs * 9);
+  forEachNearestTap(outputs, inputs, (three, four) => {
+    result[three]! += data[four]!;
+  });
+  return { shape: [outputs, inputs, 3, 3], data: result };
+}
+
+/** Visits the places in both weights of all pairs of taps that meet. */
+function forEachNearestTap(
+  outputs: number,
+  inputs: number,
+  visit: (three: number, four: number) => void,
+): void {
+  const pairs = [0, 1, 2].flatMap((k) => [2 - k, 3 - k].map((a) => ({ k, a })));
+  for (let filter = 0; filter < outputs * inputs; filter++) {
+    const transposed = (filter % inputs) * outputs + Math.floor(filter / inputs);
+    for (const y of pairs) {
+      for (const x of pairs) visit(filter * 9 + y.k * 3 + x.k, transposed * 16 + y.a * 4 + x.a);
+    }
+  }
 }
 
 /** The largest singular value of a weight, read as the matrix `[O, …]`, from its singular vectors: u' W v. */

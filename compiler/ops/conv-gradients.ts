@@ -3,13 +3,11 @@
 // into parts that are summed in order.
 
 import { internal } from '../../diagnostics.js';
-import { applyConstantOp } from '../../runtime/constants.js';
 import { type Dim, parseDim } from '../../runtime/dims.js';
 import { convPacking } from '../../runtime/kernels/conv2d.js';
 import { dgrad, wgradParts } from '../../runtime/kernels/conv2d_backward.js';
 import type { KernelCall } from '../../runtime/kernels/kernel.js';
 import { sumParts } from '../../runtime/kernels/reduce.js';
-import { flipWeights } from '../../runtime/kernels/weights.js';
 import type { Attrs, TensorType } from '../graph.js';
 import { type Tensor, zeros } from '../tensor.js';
 import { forEachRun } from './conv.js';
@@ -38,8 +36,17 @@ const dgradOp: Op = {
     });
     return dx;
   },
-  gradient: 'nodiff',
-  macs: ([, w]) => kernelOf(w)[0] * kernelOf(w)[2] * kernelOf(w)[3],
+  gradient: ({ node, dy: g, wants, emit, type }) => {
+    const [dy, w] = node.inputs as [string, string];
+    const { extent: _extent, ...conv } = node.attrs;
+    const kernel = type(w).shape.slice(2) as number[];
+    return [
+      wants(0) ? emit('conv2d', [g, w], conv) : undefined,
+      wants(1) ? emit('conv2d_wgrad', [g, dy], { ...conv, kernel }) : undefined,
+    ];
+  },
+  // On average: a pixel meets those taps only that its place between the strides allows.
+  macs: ([, w], attrs) => (kernelOf(w)[0] * kernelOf(w)[2] * kernelOf(w)[3]) / num(attrs, 'stride') ** 2,
   reach: ([, w]) => ({ mul: 1, div: 1, add: Math.max(kernelOf(w)[2], kernelOf(w)[3]) }),
   operands: 2,
   launch(context) {
@@ -172,23 +179,4 @@ const sumPartsOp: Op = {
   samples: [{ inputs: [[3, 2, 5, 2, 1]] }],
 };
 
-/** The weights `[I, O, H, W]`, taps reversed, of the conv that is the adjoint of a conv of stride 1. */
-const flipOp: Op = {
-  name: 'conv2d_flip',
-  shape([w]) {
-    const [o, i, kh, kw] = kernelOf(w);
-    return { shape: [i, o, kh, kw] };
-  },
-  reference: ([w]) => applyConstantOp('conv2d_flip', [w!], {}),
-  gradient: ({ dy, emit }) => [emit('conv2d_flip', [dy])],
-  macs: () => 0,
-  reach: () => POINTWISE_REACH,
-  launch({ types, view, y }) {
-    const [outputs, inputs, kh, kw] = kernelOf(types[0]);
-    return flipWeights({ x: view(0), y, kernel: [kh, kw], inputs, outputs });
-  },
-  onnx: 'none',
-  samples: [{ inputs: [[2, 3, 2, 3]] }, { inputs: [[5, 4, 3, 3]] }],
-};
-
-export const convGradientOps: readonly Op[] = [dgradOp, wgradOp, wgradPartsOp, sumPartsOp, flipOp];
+export const convGradientOps: readonly Op[] = [dgradOp, wgradOp, wgradPartsOp, sumPartsOp];

@@ -6,6 +6,7 @@ import type { Node, Ref, TensorType } from '../graph.js';
 import { channelOps } from './channels.js';
 import { convOps } from './conv.js';
 import { convGradientOps } from './conv-gradients.js';
+import { convWeightOps } from './conv-weights.js';
 import { applyEpilogue } from './epilogue.js';
 import { loadOps } from './load.js';
 import { mapOps } from './map.js';
@@ -28,6 +29,7 @@ export const OPS: ReadonlyMap<string, Op> = new Map(
     ...pointwiseOps,
     ...convOps,
     ...convGradientOps,
+    ...convWeightOps,
     ...channelOps,
     ...resampleOps,
     ...reduceOps,

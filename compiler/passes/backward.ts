@@ -1,6 +1,7 @@
 // Gradients as the device computes them best: the gradient of a conv's input as a conv, and long sums in two halves of
 // fixed order, the first of which has work for every invocation.
 
+import { printDim } from '../../runtime/dims.js';
 import { roundUp } from '../../runtime/kernels/kernel.js';
 import type { Attrs, Graph, Node, Ref } from '../graph.js';
 import { typesOf } from '../graph.js';
@@ -24,6 +25,26 @@ const dgradAsConv: Rule = {
   },
 };
 
+/**
+ * Nearest-x2 and then a 3x3 conv is the adjoint of a 4x4 conv of stride 2 (`nearest_kernel`): 16 multiplications for the
+ * 36 of each small pixel, forward, in the gradient of the input (that conv) and in that of the weights. Before
+ * differentiation, which then needs no rule of its own for it.
+ */
+const nearestAdjoint: Rule = {
+  name: 'nearest-conv-as-adjoint',
+  apply({ op, inputs, attrs, type, loc }, context) {
+    const [x, w] = inputs as [Ref, Ref];
+    const up = context.def(x);
+    if (op !== 'conv2d' || up?.op !== 'upsample_nearest' || up.attrs.factor !== 2) return undefined;
+    const [, , kh, kw] = context.type(w).shape;
+    if (kh !== 3 || kw !== 3 || attrs.stride !== 1 || attrs.pad !== 1) return undefined;
+    const kernel = context.emit('nearest_kernel', [w], {}, loc);
+    const extent = type.shape.slice(2).map(printDim);
+    return context.emit('conv2d_dgrad', [up.inputs[0]!, kernel], { stride: 2, pad: 1, extent }, loc);
+  },
+};
+
+export const upsampledConvs: readonly Rule[] = [nearestAdjoint];
 export const gradientConvs: readonly Rule[] = [dgradAsConv];
 
 /** A workgroup of its own sums this many pixels per channel fast enough. */

@@ -4,8 +4,8 @@ import type { Graph, Ref } from '../graph.js';
 import { eliminateDead, type Rule, rewrite } from '../rewrite.js';
 import { verify } from '../verify.js';
 import { algebra } from './algebra.js';
-import { gradientConvs, splitSums } from './backward.js';
-import { flatten } from './concats.js';
+import { gradientConvs, splitSums, upsampledConvs } from './backward.js';
+import { flatten, nestConcats } from './concats.js';
 import { shareCommon } from './cse.js';
 import { fuseKernels, fuseMap, fuseStores } from './fuse.js';
 import { foldAffine, phases } from './simplify.js';
@@ -41,6 +41,13 @@ const TRAINING: Passes = [
   ['fuse pointwise chains', rules(fuseMap)],
 ];
 
+/** Of a step's forward pass, before differentiation. */
+const FORWARD: Passes = [
+  ['share common subexpressions', shareSubexpressions],
+  ['nest concats', nest],
+  ['nearest x2 + conv3x3 as the adjoint of a conv', rules(upsampledConvs)],
+];
+
 export interface Optimized {
   readonly graph: Graph;
   readonly log: PassLog[];
@@ -56,6 +63,11 @@ export function optimize(graph: Graph, onPass?: OnPass): Optimized {
 /** Optimizes a training step: `residents` change from step to step. */
 export function optimizeStep(graph: Graph, residents: ReadonlySet<Ref>, onPass?: OnPass): Optimized {
   return run(TRAINING, graph, residents, onPass);
+}
+
+/** Prepares the forward pass of a training step for differentiation. */
+export function prepareStep(graph: Graph): Optimized {
+  return run(FORWARD, graph, new Set());
 }
 
 function run(passes: Passes, graph: Graph, residents: ReadonlySet<Ref>, onPass?: OnPass): Optimized {
@@ -86,6 +98,12 @@ function dropUnused(graph: Graph): { graph: Graph; did: string } {
 function shareSubexpressions(graph: Graph): { graph: Graph; did: string } {
   const { graph: result, shared } = shareCommon(graph);
   return { graph: eliminateDead(result), did: report(shared ? [`${shared} nodes`] : []) };
+}
+
+function nest(graph: Graph): { graph: Graph; did: string } {
+  const result = nestConcats(graph);
+  const nested = result.nodes.filter((node, i) => node !== graph.nodes[i]).length;
+  return { graph: result, did: report(nested ? [`${nested} concats`] : []) };
 }
 
 function halveSums(graph: Graph): { graph: Graph; did: string } {

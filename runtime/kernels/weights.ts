@@ -1,4 +1,5 @@
-// Weights on the device: what training makes of packed weights between two steps.
+// Weights on the device: what training makes of packed weights between two steps. All of these exchange the inputs and
+// the outputs of a conv: they are for its adjoint.
 
 import { gather } from './gather.js';
 import type { KernelCall, View } from './kernel.js';
@@ -14,28 +15,54 @@ export function weightView(
   return { ...operand, dims: [taps, rows, columns], channels: 4, stride: 4, offset: 0 };
 }
 
-interface FlipSpec {
+export interface AdjointSpec {
   /** `[O, I, H, W]`, packed as a conv from `inputs` to `outputs` channels. */
   readonly x: Pick<View, 'slot' | 'dtype'>;
-  /** `[I, O, H, W]` with its taps reversed, packed as a conv from `outputs` to `inputs` channels. */
+  /** `[I, O, H', W']`, packed as a conv from `outputs` to `inputs` channels. */
   readonly y: Pick<View, 'slot' | 'dtype'>;
-  readonly kernel: readonly [height: number, width: number];
   readonly inputs: number;
   readonly outputs: number;
 }
 
-/** The weights of the conv that takes the gradient of a conv of stride 1 back to its input. */
-export function flipWeights({ x, y, kernel, inputs, outputs }: FlipSpec): KernelCall {
-  const views = { x: weightView(x, kernel, inputs, outputs), y: weightView(y, kernel, outputs, inputs) };
-  return gather(
-    'flip',
-    views,
-    [
-      'var value: vec4<f32>;',
-      'for (var lane = 0u; lane < 4u; lane++) {',
-      'value[lane] = x_at(u.y_n - 1u - image, column / 4u, row * 4u + lane, column % 4u);',
-      '}',
-    ],
-    { xWidth: 1 },
-  );
+type Kernel = readonly [height: number, width: number];
+
+/** The weights of the conv that takes the gradient of a conv of stride 1 back to its input: taps reversed. */
+export function flipWeights({ kernel, ...spec }: AdjointSpec & { kernel: Kernel }): KernelCall {
+  return exchange('flip', spec, kernel, kernel, (weight) => [
+    `value[lane] = ${weight('u.y_n - 1u - image')};`,
+  ]);
+}
+
+/** A 3x3 conv after nearest-x2 as a 4x4 one: row a of the taps is the sum of the rows 2 - a and 3 - a; so are columns. */
+export function nearestKernel(spec: AdjointSpec): KernelCall {
+  const taps = (k: string, a: string) => `var ${k} = 2u - min(${a}, 2u); ${k} < min(4u - ${a}, 3u); ${k}++`;
+  return exchange('nearest_kernel', spec, [3, 3], [4, 4], (weight) => [
+    `for (${taps('i', 'image / 4u')}) { for (${taps('j', 'image % 4u')}) {`,
+    `value[lane] += ${weight('i * 3u + j')};`,
+    '} }',
+  ]);
+}
+
+/** A tap k of a row or column of the 3x3 conv is in the taps 2 - k and 3 - k of the 4x4 one. */
+export function nearestKernelAdjoint(spec: AdjointSpec): KernelCall {
+  return exchange('nearest_kernel_adjoint', spec, [4, 4], [3, 3], (weight) => [
+    'for (var i = 2u - image / 3u; i < 4u - image / 3u; i++) {',
+    'for (var j = 2u - image % 3u; j < 4u - image % 3u; j++) {',
+    `value[lane] += ${weight('i * 4u + j')};`,
+    '} }',
+  ]);
+}
+
+/** `lines` add to `value[lane]`, for tap `image` of the result, weights of `x` by their tap. */
+function exchange(
+  name: string,
+  { x, y, inputs, outputs }: AdjointSpec,
+  from: Kernel,
+  to: Kernel,
+  lines: (weight: (tap: string) => string) => readonly string[],
+): KernelCall {
+  const views = { x: weightView(x, from, inputs, outputs), y: weightView(y, to, outputs, inputs) };
+  const weight = (tap: string) => `x_at(${tap}, column / 4u, row * 4u + lane, column % 4u)`;
+  const body = ['var value: vec4<f32>;', 'for (var lane = 0u; lane < 4u; lane++) {', ...lines(weight), '}'];
+  return gather(name, views, body, { xWidth: 1 });
 }

@@ -11,7 +11,13 @@ import { targetFor } from '../../index.js';
 import { describeOnDevice } from '../on-device.js';
 
 /** Operands of four dimensions that are weights. */
-const WEIGHTS: Readonly<Record<string, number>> = { conv2d: 1, conv2d_dgrad: 1, conv2d_flip: 0 };
+const WEIGHTS: Readonly<Record<string, number>> = {
+  conv2d: 1,
+  conv2d_dgrad: 1,
+  conv2d_flip: 0,
+  nearest_kernel: 0,
+  nearest_kernel_adjoint: 0,
+};
 
 /** The op alone. Images are inputs of the graph, everything else (weights, vectors) its parameters. */
 function graphOf(op: string, { inputs, attrs }: Sample) {
