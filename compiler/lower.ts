@@ -83,7 +83,7 @@ export function lower(graph: Graph, target: Target, persistence: Persistence = N
 }
 
 /** The least common multiple of the divisors: input sizes must be multiples of it. */
-function alignment(dims: readonly Dim[]): number {
+export function alignment(dims: readonly Dim[]): number {
   return dims.reduce((lcm: number, dim) => {
     const div = isSymbolic(dim) ? dim.div : 1;
     return (lcm * div) / gcd(lcm, div);

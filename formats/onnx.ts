@@ -75,7 +75,7 @@ function graphFields({
   outputs,
 }: Omit<OnnxModel, 'producer' | 'metadata'>): Fields {
   return [
-    ...nodes.flatMap((node, i) => message(1, nodeFields(node, i))),
+    ...nodes.flatMap((node) => message(1, nodeFields(node))),
     ...text(2, name),
     ...tensors.flatMap((tensor) => message(5, tensorFields(tensor))),
     ...inputs.flatMap((value) => message(11, valueFields(value))),
@@ -83,11 +83,11 @@ function graphFields({
   ];
 }
 
-function nodeFields({ op, inputs, output, attrs }: OnnxNode, index: number): Fields {
+function nodeFields({ op, inputs, output, attrs }: OnnxNode): Fields {
   return [
     ...inputs.flatMap((input) => text(1, input)),
     ...text(2, output),
-    ...text(3, `${op}_${index}`),
+    ...text(3, output),
     ...text(4, op),
     ...Object.entries(attrs).flatMap(([name, value]) => message(5, text(1, name), attrFields(value))),
   ];

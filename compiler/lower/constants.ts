@@ -6,27 +6,37 @@ import { isConstantOp } from '../../runtime/constants.js';
 import type { ConstantExpr, DType, Packing, PlanConstant } from '../../runtime/plan.js';
 import type { Graph, Ref } from '../graph.js';
 
+/** The parameters but those that `residents` names, and everything that depends on them alone. */
+export function constantExprs(
+  graph: Graph,
+  residents: (param: Ref) => boolean = () => false,
+): Map<Ref, ConstantExpr> {
+  const exprs = new Map<Ref, ConstantExpr>();
+  for (const { ref, type } of graph.params) {
+    if (!residents(ref)) exprs.set(ref, { param: ref.slice(1), shape: type.shape as number[] });
+  }
+  for (const { ref, op, inputs, attrs, type } of graph.nodes) {
+    const args = inputs.map((input) => exprs.get(input));
+    if (!isConstantOp(op) || !args.every((arg) => arg !== undefined)) continue;
+    const shape = type.shape as number[];
+    if (op === 'constant') exprs.set(ref, { values: attrs.values as readonly number[], shape });
+    else exprs.set(ref, { op, attrs: attrs as Record<string, number>, args, shape });
+  }
+  return exprs;
+}
+
 export class ConstantTable {
   readonly list: PlanConstant[] = [];
   /** Parameters that some constant reads. */
   readonly used = new Set<Ref>();
   readonly #precision: DType;
-  readonly #exprs = new Map<Ref, ConstantExpr>();
+  readonly #exprs: ReadonlyMap<Ref, ConstantExpr>;
   readonly #indices = new Map<string, number>();
 
   /** `residents` are the parameters that are no constants. */
   constructor(graph: Graph, precision: DType, residents: (param: Ref) => boolean) {
     this.#precision = precision;
-    for (const { ref, type } of graph.params) {
-      if (!residents(ref)) this.#exprs.set(ref, { param: ref.slice(1), shape: type.shape as number[] });
-    }
-    for (const { ref, op, inputs, attrs, type } of graph.nodes) {
-      const args = inputs.map((input) => this.#exprs.get(input));
-      if (!isConstantOp(op) || !args.every((arg) => arg !== undefined)) continue;
-      const shape = type.shape as number[];
-      if (op === 'constant') this.#exprs.set(ref, { values: attrs.values as readonly number[], shape });
-      else this.#exprs.set(ref, { op, attrs: attrs as Record<string, number>, args, shape });
-    }
+    this.#exprs = constantExprs(graph, residents);
   }
 
   has(ref: Ref): boolean {

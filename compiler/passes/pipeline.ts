@@ -29,6 +29,15 @@ const INFERENCE: Passes = [
   ['fuse pointwise chains', rules(fuseMap)],
 ];
 
+/** What an interchange format can say: without phases and shuffled stores, which only our own kernels know. */
+const EXCHANGE: Passes = [
+  ['drop unused nodes', dropUnused],
+  ['share common subexpressions', shareSubexpressions],
+  ['flatten concats', rules(flatten)],
+  ['fold batch norm into convs', rules(foldAffine)],
+  ['fuse into conv epilogues', rules(fuseKernels)],
+];
+
 const TRAINING: Passes = [
   ['drop unused nodes', dropUnused],
   ['share common subexpressions', shareSubexpressions],
@@ -58,6 +67,11 @@ type OnPass = (name: string, graph: Graph) => void;
 /** Optimizes a network for inference: parameters are constants. `onPass` sees the graph after each pass. */
 export function optimize(graph: Graph, onPass?: OnPass): Optimized {
   return run(INFERENCE, graph, new Set(), onPass);
+}
+
+/** Optimizes a network for export: parameters are constants, and every op has an ONNX form. */
+export function optimizeForExchange(graph: Graph): Graph {
+  return run(EXCHANGE, graph, new Set()).graph;
 }
 
 /** Optimizes a training step: `residents` change from step to step. */
