@@ -1,10 +1,29 @@
 // Option values that several commands take, read from text.
 
-import { Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { fail } from '../diagnostics.js';
 import { numberValue } from '../dsl/numbers.js';
+import { DEFAULT_NETWORK } from './package.js';
 
 export type Settings = Readonly<Record<string, number>>;
+
+/** The argument and the options of a command that say which network and which weights. */
+export function networkOptions(command: Command): Command {
+  return command
+    .argument(
+      '[file.sr]',
+      'the network: your own file, or esrgan, compact, … that come with this program',
+      DEFAULT_NETWORK,
+    )
+    .option(
+      '-w, --weights <path>',
+      ".pth, .safetensors, ncnn .param or .bin, TensorFlow.js model.json, or a run's folder; the default network brings its own",
+    )
+    .option('--style <name>', 'which of the weights that come along: natural (the default), or sharp')
+    .option('--blend <file>', 'second weights, to be mixed with the first')
+    .option('--alpha <number>', 'the share of --blend or --style, 0 to 1', numberWithin('--alpha', 0, 1))
+    .addOption(setOption());
+}
 
 /** `--set blocks=6 --set features=32` */
 export function setOption(): Option {

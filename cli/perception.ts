@@ -11,10 +11,8 @@ import { cacheFolder } from '../runtime/node-cache.js';
 import type { Parameter } from '../runtime/plan.js';
 import { parametersOf } from '../train/stages.js';
 import { statOf, writeAtomic } from './files.js';
+import { VGG19_URL } from './published.js';
 import { loadWeights } from './weights.js';
-
-/** Where torchvision's weights are; the name carries the first digits of the file's SHA-256. */
-export const VGG19_URL = 'https://download.pytorch.org/models/vgg19-dcbb9e9d.pth';
 
 const VARIABLE = 'SRC_VGG19';
 

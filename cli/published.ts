@@ -1,7 +1,11 @@
-// Where trained weights come from that this program does not bring along: the messages of `src run` without them.
+// Where trained weights come from that this program does not bring along: VGG19's, and the messages of `src run` without
+// any.
 
 import { fail } from '../diagnostics.js';
 import { bundledGraphs } from './package.js';
+
+/** Where torchvision's weights are; the name carries the first digits of the file's SHA-256. */
+export const VGG19_URL = 'https://download.pytorch.org/models/vgg19-dcbb9e9d.pth';
 
 /** The arguments of `src run` for published weights, and the project that publishes them. */
 const PUBLISHED: readonly (readonly [args: string, project: string])[] = [

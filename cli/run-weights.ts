@@ -1,18 +1,17 @@
 // Which network with which weights images go through: files of the user's, or those that come along, in one of their
 // styles. For the commands that take images.
 
-import type { Command } from 'commander';
 import { fail, type Source } from '../diagnostics.js';
 import { didYouMean } from '../dsl/suggest.js';
 import { blend } from '../formats/blend.js';
 import type { WeightFile } from '../formats/weights.js';
 import type { Compiled } from '../index.js';
-import { numberWithin, type Settings, setOption } from './options.js';
-import { bundledWeights, DEFAULT_NETWORK } from './package.js';
+import type { Settings } from './options.js';
+import { bundledWeights } from './package.js';
 import { failWithoutWeights } from './published.js';
 import { loadTrained, underGraphNames } from './weights.js';
 
-/** What `networkOptions` gives a command. */
+/** What `networkOptions` of options.ts gives a command. */
 export interface NetworkOptions extends WeightOptions {
   readonly set: Settings;
 }
@@ -31,24 +30,6 @@ export interface WeightChoice {
 }
 
 const NATURAL = 'natural';
-
-/** The argument and the options of a command that say which network and which weights. */
-export function networkOptions(command: Command): Command {
-  return command
-    .argument(
-      '[file.sr]',
-      'the network: your own file, or esrgan, compact, … that come with this program',
-      DEFAULT_NETWORK,
-    )
-    .option(
-      '-w, --weights <path>',
-      ".pth, .safetensors, ncnn .param or .bin, TensorFlow.js model.json, or a run's folder; the default network brings its own",
-    )
-    .option('--style <name>', 'which of the weights that come along: natural (the default), or sharp')
-    .option('--blend <file>', 'second weights, to be mixed with the first')
-    .option('--alpha <number>', 'the share of --blend or --style, 0 to 1', numberWithin('--alpha', 0, 1))
-    .addOption(setOption());
-}
 
 export function chooseWeights(
   network: Source,

@@ -1,18 +1,9 @@
-// `src blend`: network interpolation between two weight files.
+// `src blend` on the command line; actions/blend.ts does it.
 
 import { Command } from 'commander';
-import { blend } from '../../formats/blend.js';
-import { orderNote } from '../../formats/keys.js';
-import { withPrecision } from '../../formats/safetensors.js';
+import type { BlendOptions } from '../actions/blend.js';
 import type { Io } from '../io.js';
 import { numberWithin, precisionOption } from '../options.js';
-import { loadTrained, prepareWeights, saveWeights } from '../weights.js';
-
-interface Options {
-  readonly alpha: number;
-  readonly output: string;
-  readonly precision: 'f32' | 'f16';
-}
 
 export function blendCommand(io: Io): Command {
   return new Command('blend')
@@ -29,12 +20,7 @@ Example:
   src blend RealESRNet_x4plus.pth RealESRGAN_x4plus.pth --alpha 0.8 -o x4plus-0.8.safetensors
 `,
     )
-    .action(async (a: string, b: string, { alpha, output, precision }: Options) => {
-      await prepareWeights(output);
-      const mixed = blend(await loadTrained(a), await loadTrained(b), alpha);
-      await saveWeights(io, output, withPrecision(mixed, precision), {
-        ...orderNote(mixed),
-        blend: `alpha ${alpha}`,
-      });
-    });
+    .action(async (a: string, b: string, options: BlendOptions) =>
+      (await import('../actions/blend.js')).blendFiles(io, a, b, options),
+    );
 }

@@ -1,25 +1,9 @@
-// `src check`: does this machine's device compute what the file says? Every kernel against the CPU reference, fused
-// against unfused, tiles against the whole image; or the gradients of its trainings.
+// `src check` on the command line; actions/check.ts does it.
 
 import { Command } from 'commander';
-import { type Finding, selfCheck } from '../../compiler/selfcheck.js';
-import type { Target } from '../../compiler/target.js';
-import { fail, type Source } from '../../diagnostics.js';
-import { compile, load, targetFor } from '../../index.js';
-import { openDevice } from '../../runtime/node.js';
-import { checkGradients, withSmallPatches } from '../../train/gradient-check.js';
-import { type Io, write } from '../io.js';
-import { precisionOption, type Settings, setOption } from '../options.js';
-import { readGraph } from '../package.js';
-
-interface Options {
-  readonly set: Settings;
-  readonly gradients?: true;
-  readonly network?: string;
-  readonly precision: 'f32' | 'f16';
-  readonly device: string;
-  readonly json?: true;
-}
+import type { CheckOptions } from '../actions/check.js';
+import type { Io } from '../io.js';
+import { precisionOption, setOption } from '../options.js';
 
 export function checkCommand(io: Io): Command {
   return new Command('check')
@@ -36,52 +20,7 @@ export function checkCommand(io: Io): Command {
     .addOption(precisionOption('of activations and weights').default('f32'))
     .option('--device <which>', 'auto, hardware, software, or a part of its name', 'auto')
     .option('--json', 'report as JSON lines on standard output')
-    .action(async (file: string, options: Options) => {
-      const { precision, device: wanted, json } = options;
-      const check = prepareCheck(await readGraph(file), options);
-      const device = await openDevice({ device: wanted });
-      try {
-        await write(io.stderr, `${device.summary}\n${options.gradients ? SETTING : ''}`);
-        const wrong: Finding[] = [];
-        for await (const finding of check(device.gpu, targetFor(device.gpu, precision))) {
-          io.signal.throwIfAborted();
-          if (!isRight(finding)) wrong.push(finding);
-          const line = json ? JSON.stringify({ ...finding, ok: isRight(finding) }) : printFinding(finding);
-          await write(io.stdout, `${line}\n`);
-        }
-        if (wrong.length > 0) {
-          fail(`${file}: this device does not compute what the file says`, {
-            notes: wrong.map(printFinding),
-            help: 'update the GPU driver, or use --device software; and please report it with the output of src doctor',
-          });
-        }
-      } finally {
-        await device.close();
-      }
-    });
-}
-
-const SETTING = 'small random images, random parameters: those of perception networks too\n';
-
-type Check = (device: GPUDevice, target: Target) => AsyncGenerator<Finding>;
-
-function prepareCheck(source: Source, { set, network, gradients }: Options): Check {
-  if (gradients) {
-    if (network !== undefined) {
-      fail('--gradients checks all networks that are trained', { help: 'leave out --network' });
-    }
-    const program = withSmallPatches((patch) => load(source, { set, ...(patch !== undefined && { patch }) }));
-    return (device, target) => checkGradients(device, program, target);
-  }
-  const compiled = compile(source, { set, ...(network !== undefined && { network }) });
-  return (device, target) => selfCheck(device, compiled.network.graph, target);
-}
-
-function isRight({ error, tolerance }: Finding): boolean {
-  return error <= tolerance;
-}
-
-function printFinding(finding: Finding): string {
-  const { what, error, tolerance } = finding;
-  return `${isRight(finding) ? 'ok   ' : 'WRONG'}  ${error.toExponential(1)} of ${tolerance.toExponential(0)}  ${what}`;
+    .action(async (file: string, options: CheckOptions) =>
+      (await import('../actions/check.js')).check(io, file, options),
+    );
 }

@@ -1,20 +1,9 @@
-// `src convert`: any readable weight file to safetensors.
+// `src convert` on the command line; actions/convert.ts does it.
 
 import { Command } from 'commander';
-import { orderNote } from '../../formats/keys.js';
-import { withPrecision } from '../../formats/safetensors.js';
-import { compile } from '../../index.js';
+import type { ConvertOptions } from '../actions/convert.js';
 import type { Io } from '../io.js';
-import { precisionOption, type Settings, setOption } from '../options.js';
-import { readGraph } from '../package.js';
-import { loadWeights, prepareWeights, saveWeights, underGraphNames } from '../weights.js';
-
-interface Options {
-  readonly output: string;
-  readonly precision?: 'f32' | 'f16';
-  readonly network?: string;
-  readonly set: Settings;
-}
+import { precisionOption, setOption } from '../options.js';
 
 export function convertCommand(io: Io): Command {
   return new Command('convert')
@@ -32,11 +21,7 @@ Examples:
   src convert realesrgan-x4plus.param -o x4plus.safetensors --network esrgan
 `,
     )
-    .action(async (path: string, { output, precision, network, set }: Options) => {
-      await prepareWeights(output);
-      const file = await loadWeights(path);
-      const named = network ? underGraphNames(compile(await readGraph(network), { set }), file) : file;
-      const tensors = precision ? withPrecision(named, precision) : named.tensors;
-      await saveWeights(io, output, tensors, { ...file.metadata, ...(!network && orderNote(file)) });
-    });
+    .action(async (path: string, options: ConvertOptions) =>
+      (await import('../actions/convert.js')).convert(io, path, options),
+    );
 }

@@ -1,87 +1,13 @@
-// `src doctor`: what this machine offers for running networks, what is slow about it, and what to do.
+// `src doctor` on the command line; actions/doctor.ts does it.
 
-import { basename } from 'node:path';
 import { Command } from 'commander';
-import type { Description } from '../../runtime/device.js';
-import { printBytes } from '../../runtime/gpu.js';
-import { type Diagnosis, diagnose, type Finding } from '../../runtime/node-doctor.js';
-import { printTable } from '../human.js';
-import { type Io, write } from '../io.js';
-import { packageVersion } from '../package.js';
+import type { DoctorOptions } from '../actions/doctor.js';
+import type { Io } from '../io.js';
 
-interface Options {
-  readonly device: string;
-  readonly json?: true;
-}
-
-interface Report extends Diagnosis {
-  readonly version: string;
-  /** The version of sharp; without it only PNG is read and written. */
-  readonly sharp?: string;
-}
-
-export function doctorCommand({ stdout }: Io): Command {
+export function doctorCommand(io: Io): Command {
   return new Command('doctor')
     .description('say what this machine offers for running networks, and what would make it faster')
     .option('--device <which>', 'auto, hardware, software, or a part of its name', 'auto')
     .option('--json', 'everything as JSON')
-    .action(async ({ device, json }: Options) => {
-      const report = await examine(device);
-      await write(stdout, json ? `${JSON.stringify(report)}\n` : print(report));
-    });
-}
-
-async function examine(device: string): Promise<Report> {
-  const sharp = await import('sharp')
-    .then(({ default: { versions } }) => versions.sharp)
-    .catch(() => undefined);
-  const { findings, ...diagnosis } = await diagnose({ device });
-  const missing: Finding = {
-    problem: 'without the package sharp, only PNG is read and written',
-    fix: 'run `npm install sharp`',
-  };
-  return {
-    version: packageVersion(),
-    ...diagnosis,
-    ...(sharp !== undefined && { sharp }),
-    findings: sharp === undefined ? [...findings, missing] : findings,
-  };
-}
-
-function print({ version, system, device, vulkan, gpus, sharp, findings }: Report): string {
-  const facts = printTable([
-    ['src', version],
-    ['system', system],
-    ...(device ? describe(device) : [['device', 'none'] as const]),
-    ['GPUs', gpus.join(', ') || 'none on the bus'],
-    ...(vulkan ? [['Vulkan', printVulkan(vulkan)] as const] : []),
-    ['images', sharp === undefined ? 'PNG' : `PNG; JPEG, WebP, TIFF, AVIF and GIF through sharp ${sharp}`],
-  ]);
-  const advice = findings.map(({ problem, fix }) => `- ${problem}\n${fix === undefined ? '' : `  ${fix}\n`}`);
-  return `${facts}\n${advice.join('') || 'Nothing to improve.\n'}`;
-}
-
-function describe({ name, kind, driver, features, limits, subgroupSize }: Description) {
-  const { min, max } = subgroupSize ?? {};
-  const useful = [
-    `16-bit floats ${features.includes('shader-f16') ? 'yes' : 'no'}`,
-    `subgroups ${min === undefined ? 'no' : min === max ? `of ${min}` : `of ${min} to ${max}`}`,
-    `timestamps ${features.includes('timestamp-query') ? 'yes' : 'no'}`,
-  ];
-  const sizes = [
-    `buffers of ${printBytes(limits.maxBufferSize)}`,
-    `bindings of ${printBytes(limits.maxStorageBufferBindingSize)}`,
-    `workgroups of ${limits.maxComputeInvocationsPerWorkgroup} sharing ${printBytes(limits.maxComputeWorkgroupStorageSize)}`,
-  ];
-  return [
-    ['device', `${name} (${kind})`],
-    ['driver', driver],
-    ['features', useful.join(', ')],
-    ['limits', sizes.join(', ')],
-  ] as const;
-}
-
-function printVulkan({ loader, drivers }: NonNullable<Diagnosis['vulkan']>): string {
-  const names = drivers.map(({ manifest }) => basename(manifest, '.json')).join(', ');
-  return `${loader ? 'loader found' : 'no loader'}, ${names ? `drivers ${names}` : 'no drivers'}`;
+    .action(async (options: DoctorOptions) => (await import('../actions/doctor.js')).doctor(io, options));
 }

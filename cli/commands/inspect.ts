@@ -1,62 +1,16 @@
-// `src inspect`: what a weight file holds.
+// `src inspect` on the command line; actions/inspect.ts does it.
 
 import { Command } from 'commander';
-import { describeWeights } from '../../formats/describe.js';
-import { printNetwork } from '../../formats/network.js';
-import { printCount, printShape } from '../../formats/values.js';
-import type { WeightFile, WeightFormat } from '../../formats/weights.js';
-import { printTable } from '../human.js';
-import { type Io, write } from '../io.js';
-import { loadWeights } from '../weights.js';
+import type { InspectOptions } from '../actions/inspect.js';
+import type { Io } from '../io.js';
 
-const TITLES: Readonly<Record<WeightFormat, string>> = {
-  pth: 'PyTorch checkpoint',
-  safetensors: 'safetensors',
-  ncnn: 'ncnn model',
-  tfjs: 'TensorFlow.js layers model',
-};
-
-interface Options {
-  readonly json?: true;
-  readonly tensors?: true;
-}
-
-export function inspectCommand({ stdout }: Io): Command {
+export function inspectCommand(io: Io): Command {
   return new Command('inspect')
     .description('say what a weight file holds: format, network, size, range of values')
     .argument('<weights>', '.pth, .safetensors, ncnn .param or .bin, or TensorFlow.js model.json')
     .option('--tensors', 'list every tensor')
     .option('--json', 'everything as JSON')
-    .action(async (path: string, { json, tensors }: Options) => {
-      const file = await loadWeights(path);
-      if (json) return write(stdout, `${JSON.stringify(toJson(file))}\n`);
-      return write(stdout, summary(file) + (tensors ? `\n${tensorList(file)}` : ''));
-    });
-}
-
-function summary(file: WeightFile): string {
-  const { format, family, network, tensors, parameters, dtypes, min, max, notFinite, metadata } =
-    describeWeights(file);
-  const types = Object.entries(dtypes).map(([dtype, count]) => `${dtype} (${count})`);
-  return printTable([
-    ['file', `${file.name} (${TITLES[format]})`],
-    ['network', network ? printNetwork(network) : 'not one that is known here'],
-    ['names', family ?? "of no published family: a graph's own, or unknown"],
-    ['tensors', `${tensors}, stored as ${types.join(', ')}`],
-    ['parameters', printCount(parameters)],
-    ['values', `${min.toPrecision(4)} to ${max.toPrecision(4)}`],
-    ...(notFinite ? [['damage', `${printCount(notFinite)} values are NaN or infinite`] as const] : []),
-    ...Object.entries(metadata).filter(([key]) => key !== 'order'),
-  ]);
-}
-
-function tensorList(file: WeightFile): string {
-  return printTable(
-    [...file.tensors].map(([name, { dtype, shape }]) => [name, `${dtype} ${printShape(shape)}`]),
-  );
-}
-
-function toJson(file: WeightFile): object {
-  const tensors = [...file.tensors].map(([name, { dtype, shape }]) => ({ name, dtype, shape }));
-  return { file: file.name, ...describeWeights(file), tensors };
+    .action(async (path: string, options: InspectOptions) =>
+      (await import('../actions/inspect.js')).inspect(io, path, options),
+    );
 }

@@ -1,17 +1,8 @@
-// `src plot`: the curves of trainings as a drawing.
+// `src plot` on the command line; actions/plot.ts does it.
 
-import { extname, join } from 'node:path';
 import { Command } from 'commander';
-import { fail } from '../../diagnostics.js';
-import { drawCurves, type Run } from '../../train/curves.js';
-import { parseMetrics } from '../../train/metrics.js';
-import { prepareOutput, readText, statOf, writeAtomic } from '../files.js';
-import { rasterize } from '../images/sharp.js';
-import { type Io, write } from '../io.js';
-
-interface Options {
-  readonly output?: string;
-}
+import type { PlotOptions } from '../actions/plot.js';
+import type { Io } from '../io.js';
 
 export function plotCommand(io: Io): Command {
   return new Command('plot')
@@ -29,27 +20,7 @@ Examples:
   src plot runs/mse runs/vgg22 runs/vgg54 -o compare.png
 `,
     )
-    .action(async (folders: string[], { output = join(folders[0]!, 'curves.svg') }: Options) => {
-      const type = extname(output).toLowerCase();
-      if (type !== '.svg' && type !== '.png') {
-        fail(`${output}: curves are drawn as SVG or PNG`, { help: 'name it .svg or .png' });
-      }
-      const svg = drawCurves(await Promise.all(folders.map(readRun)));
-      await prepareOutput(output);
-      const bytes = type === '.svg' ? new TextEncoder().encode(svg) : await rasterize(output, svg);
-      await writeAtomic(output, bytes);
-      await write(io.stderr, `${output}\n`);
-    });
-}
-
-async function readRun(folder: string): Promise<Run> {
-  const path = join(folder, 'metrics.jsonl');
-  if (!(await statOf(path))) {
-    fail(`${folder}: this is no folder of a training`, {
-      notes: ['it has no metrics.jsonl'],
-      help: 'pass what was --out of `src train`',
-    });
-  }
-  const { text } = await readText(path);
-  return { name: folder, lines: text.split('\n').flatMap((line) => parseMetrics(line) ?? []) };
+    .action(async (folders: string[], options: PlotOptions) =>
+      (await import('../actions/plot.js')).plot(io, folders, options),
+    );
 }

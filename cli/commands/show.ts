@@ -1,24 +1,11 @@
-// `src show`: a definition of the standard library.
+// `src show` on the command line; actions/show.ts does it.
 
 import { Command } from 'commander';
-import { definitionNames, definitionOf } from '../../dsl/index.js';
-import { type Io, write } from '../io.js';
+import type { Io } from '../io.js';
 
-export function showCommand({ stdout }: Io): Command {
+export function showCommand(io: Io): Command {
   return new Command('show')
     .description('print a definition of the standard library; without a name, one line for each')
     .argument('[name]', 'a block, network, loss or builtin: rrdb, vgg19, ragan, conv, …')
-    .action((name?: string) => write(stdout, name === undefined ? overview() : definitionOf(name)));
+    .action(async (name?: string) => (await import('../actions/show.js')).show(io, name));
 }
-
-/** How each definition in `.sr` is called, then the builtins, which are one line each. */
-function overview(): string {
-  const texts = definitionNames()
-    .sort()
-    .map((name) => definitionOf(name).trimEnd());
-  const written = texts.flatMap((text) => HEAD.exec(text)?.[0] ?? []);
-  const builtins = texts.filter((text) => !HEAD.test(text));
-  return `${[...written.sort(), '', ...builtins].join('\n')}\n`;
-}
-
-const HEAD = /^(block|generator|discriminator|perception|loss) \w+(\(([^()]|\([^()]*\))*\))?/m;

@@ -1,0 +1,117 @@
+// `src run`: images through a network with trained weights.
+
+import { fail } from '../../diagnostics.js';
+import { printShape } from '../../dsl/index.js';
+import type { ImageFormat } from '../../formats/image-format.js';
+import type { WeightFile } from '../../formats/weights.js';
+import { type Compiled, compile, open } from '../../index.js';
+import { type NodeDevice, openDevice } from '../../runtime/node.js';
+import { openCodec } from '../codec.js';
+import type { Io } from '../io.js';
+import { type Batch, listJobs } from '../jobs.js';
+import { readGraph } from '../package.js';
+import { type Report, reporter } from '../progress.js';
+import { failWithoutNetwork } from '../published.js';
+import { chooseWeights, type NetworkOptions, trainedWeights } from '../run-weights.js';
+import { type Opened, type Upscaler, upscaleAll } from '../upscale.js';
+
+export interface RunOptions extends NetworkOptions {
+  readonly input?: string;
+  readonly output?: string;
+  readonly format?: ImageFormat;
+  readonly overwrite?: true;
+  readonly scale?: number;
+  readonly precision: 'f32' | 'f16';
+  readonly tile: number | 'auto';
+  readonly device: string;
+  readonly json?: true;
+  readonly quiet?: true;
+}
+
+export async function run(io: Io, path: string, options: RunOptions, named: boolean): Promise<void> {
+  const { weights, input, output, set, quiet = false, json = false } = options;
+  if (!named && weights !== undefined) failWithoutNetwork(weights);
+  if (input === undefined) {
+    fail('which image? --input is missing', { help: 'add --input photo.jpg, or --input photos/' });
+  }
+  const source = await readGraph(path);
+  const choice = chooseWeights(source, options);
+  const compiled = compile(source, { set });
+  const networkScale = scaleOf(compiled, source.name);
+  const scale = options.scale ?? networkScale;
+
+  const { format, overwrite = false } = options;
+  const batch = await listJobs(io, {
+    input,
+    overwrite,
+    scale,
+    ...(output !== undefined && { output }),
+    ...(format && { format }),
+  });
+  if (json && batch.jobs[0]?.output === '-') {
+    fail('--json and the image both go to standard output', { help: 'name a file: --output large.png' });
+  }
+  const report = reporter(io, { json, quiet });
+  const trained = await trainedWeights(compiled, choice);
+  if (batch.jobs.length > 1 || batch.skipped > 0) {
+    report({ event: 'batch', images: batch.jobs.length, skipped: batch.skipped, ignored: batch.ignored });
+  }
+  if (batch.jobs.length > 0)
+    await upscale(io, compiled, trained, batch, { scale, networkScale }, options, report);
+}
+
+/** The network's enlargement; refuses what does not take an RGB image and give a larger one. */
+export function scaleOf({ network }: Compiled, file: string): number {
+  const { name, role, input, output, scale } = network;
+  if (typeof input[1] === 'number') {
+    fail(`${file}: \`${name}\` takes images of one size only`, {
+      notes: [`its input is ${printShape(input)}`],
+      help: 'write its signature with h and w: `(3, h, w) -> (3, scale*h, scale*w)`',
+    });
+  }
+  if (role !== 'generator' || scale === undefined || input[0] !== 3 || output[0] !== 3) {
+    fail(`${file}: \`${name}\` does not turn an RGB image into an RGB image`, {
+      notes: [`it is a ${role} of ${input[0]} channels to ${output[0]}`],
+      help: 'run a generator from (3, h, w) to (3, scale*h, scale*w)',
+    });
+  }
+  return scale;
+}
+
+async function upscale(
+  { signal }: Io,
+  compiled: Compiled,
+  weights: WeightFile,
+  batch: Batch,
+  scales: Pick<Upscaler, 'scale' | 'networkScale'>,
+  { precision, tile, device: wanted }: RunOptions,
+  report: Report,
+): Promise<void> {
+  const codec = openCodec();
+  const giveUp = () => void codec.close();
+  signal.addEventListener('abort', giveUp);
+  let device: NodeDevice | undefined;
+  const openNetwork = async (): Promise<Opened> => {
+    device = await openDevice({ device: wanted });
+    const tiles = tile === 'auto' ? {} : { tile };
+    const network = await open(device.gpu, compiled, { weights, precision, memory: device.memory, ...tiles });
+    const { name, kind } = device.description;
+    report({
+      event: 'ready',
+      network: compiled.network.name,
+      weights: weights.name,
+      precision,
+      device: name,
+      kind,
+      summary: device.summary,
+    });
+    return { network, lost: device.gpu.lost };
+  };
+  try {
+    await upscaleAll(batch, { open: openNetwork, codec, ...scales, report, signal });
+  } finally {
+    signal.removeEventListener('abort', giveUp);
+    await codec.close();
+    await device?.close();
+  }
+}
