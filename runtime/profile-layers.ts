@@ -62,7 +62,7 @@ function namesOf(plan: Plan): Map<string, string> {
     if (!step.loc || param === undefined) continue;
     const at = printLoc(step.loc);
     const known = paths.get(at) ?? new Set();
-    paths.set(at, known.add(param.slice(0, param.lastIndexOf('.'))));
+    paths.set(at, known.add(param.replace(/\.\w+$/, '')));
   }
   return new Map([...paths].map(([at, set]) => [at, patternOf([...set])]));
 }

@@ -2,7 +2,6 @@
 // activations and of weights cost.
 
 import type { Node, Ref } from '../compiler/graph.js';
-import { isRepeated } from '../compiler/recompute/repeat.js';
 import { printLoc } from '../diagnostics.js';
 import type { Step } from '../runtime/plan.js';
 import type { PlannedStage } from './stages.js';
@@ -13,11 +12,12 @@ export type StepGroup = 'forward' | 'recomputed' | 'losses' | 'dgrad' | 'wgrad';
 export function stepGroups(planned: PlannedStage): (step: Step) => StepGroup {
   const { plan, origins } = planned;
   const forward = forwardOf(planned);
+  const repeated = repeatedOf(planned);
   const inNetworks = placesOf(planned);
   const groupOf = (node: Node): StepGroup => {
     if (!node.loc || !inNetworks.has(printLoc(node.loc))) return 'losses';
-    if (isRepeated(node.ref)) return 'recomputed';
     if (forward.has(node.ref)) return 'forward';
+    if (repeated.has(node.ref)) return 'recomputed';
     return isSum(node) ? 'wgrad' : 'dgrad';
   };
   const groups = new Map(plan.steps.map((step, i) => [step, groupOf(origins[i]!)]));
@@ -31,6 +31,20 @@ function forwardOf({ graph, step }: PlannedStage): ReadonlySet<Ref> {
   for (const { ref, inputs } of graph.nodes.toReversed())
     if (forward.has(ref)) for (const input of inputs) forward.add(input);
   return forward;
+}
+
+/** Values that are those of earlier nodes; only recomputation leaves such nodes. A copy has the value of its operand. */
+function repeatedOf({ graph }: PlannedStage): ReadonlySet<Ref> {
+  const firsts = new Map<string, Ref>();
+  const repeated = new Map<Ref, Ref>();
+  for (const { ref, op, inputs, attrs } of graph.nodes) {
+    const operands = inputs.map((input) => repeated.get(input) ?? input);
+    const key = JSON.stringify([op, operands, attrs]);
+    const first = op === 'detach' ? operands[0] : firsts.get(key);
+    if (first === undefined) firsts.set(key, ref);
+    else repeated.set(ref, first);
+  }
+  return new Set(repeated.keys());
 }
 
 /** Where the texts of the networks are; what comes from elsewhere is a loss. */

@@ -35,16 +35,11 @@ function repeated(pass: ForwardPass, block: Block, again: Map<Ref, Ref>): Node[]
     if (!isWithin(pass, node.ref, block)) return [];
     again.set(node.ref, `${node.ref}${AGAIN}`);
     const inputs = node.inputs.map((ref) => again.get(ref) ?? ref);
-    return joints.join({ ...node, ref: again.get(node.ref)!, inputs }, isRepeated);
+    return joints.join({ ...node, ref: again.get(node.ref)!, inputs }, (ref) => ref.endsWith(AGAIN));
   });
 }
 
 const AGAIN = 'again';
-
-/** Whether a value is computed for the second time. */
-export function isRepeated(ref: Ref): boolean {
-  return ref.endsWith(AGAIN);
-}
 
 /**
  * Copies of what concats of a block take from outside. Joined as it is, it would lie in the concat's buffer, all of which
