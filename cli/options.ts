@@ -48,6 +48,22 @@ export function precisionOption(description: string): Option {
   return new Option('--precision <type>', description).choices(['f32', 'f16']);
 }
 
+/** The file of the trace; `true` where it is to have its usual name. */
+export type ProfileFile = string | true;
+
+/** `usual` says where the trace goes if no file is named. */
+export function profileOption(what: string, usual: string): Option {
+  return new Option(
+    '--profile [file.json]',
+    `say what each layer of ${what} takes, and write a trace for Perfetto; by default ${usual}`,
+  ).argParser((file) => {
+    if (/\.json$/i.test(file)) return file;
+    return fail(`--profile ${file}: the file of a trace ends in .json`, {
+      help: 'name one, `--profile trace.json`, or put `--profile` after everything else',
+    });
+  });
+}
+
 /** A number within bounds, both included. */
 export function numberWithin(option: string, min: number, max: number): (text: string) => number {
   return (text) => {

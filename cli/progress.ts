@@ -4,6 +4,8 @@
 import { render, toJson, type UserError } from '../diagnostics.js';
 import { printable, printDuration, printItems } from './human.js';
 import type { Io, Terminal } from './io.js';
+import type { Profiled } from './profile.js';
+import { printProfile, profileLines } from './profile-table.js';
 
 export type RunEvent =
   | {
@@ -35,6 +37,7 @@ export type RunEvent =
       readonly height: number;
       readonly seconds: number;
     }
+  | (Profiled & { readonly event: 'profile' })
   | { readonly event: 'failed'; readonly input: string; readonly error: UserError }
   | {
       readonly event: 'end';
@@ -61,10 +64,14 @@ export function reporter({ stdout, stderr }: Io, { json = false, quiet = false }
 
 function jsonLines(stdout: Terminal): Report {
   return (event) => {
-    const data =
-      event.event === 'failed' ? { event: event.event, input: event.input, ...toJson(event.error) } : event;
-    stdout.write(`${JSON.stringify(data)}\n`);
+    for (const data of machineReadable(event)) stdout.write(`${JSON.stringify(data)}\n`);
   };
+}
+
+function machineReadable(event: RunEvent): readonly object[] {
+  if (event.event === 'profile') return profileLines(event).map((line) => ({ event: event.event, ...line }));
+  if (event.event !== 'failed') return [event];
+  return [{ event: event.event, input: event.input, ...toJson(event.error) }];
 }
 
 function failures(stderr: Terminal): Report {
@@ -113,6 +120,8 @@ function describe(event: RunEvent): string {
       const { input, output, width, height, seconds } = event;
       return `${printable(`${input} -> ${output}`)}  ${width}x${height}, ${printDuration(seconds)}\n`;
     }
+    case 'profile':
+      return printProfile(event);
     case 'failed':
       return render(event.error);
     case 'end': {

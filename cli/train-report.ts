@@ -6,6 +6,8 @@ import type { StepMemory } from '../runtime/stepper.js';
 import type { MetricsLine, StepMetrics, ValidationMetrics } from '../train/metrics.js';
 import { printable, printDuration, printItems, printTable } from './human.js';
 import type { Io, Terminal } from './io.js';
+import type { Profiled } from './profile.js';
+import { printProfile, profileLines } from './profile-table.js';
 import { statusLine } from './status-line.js';
 
 export type TrainEvent =
@@ -45,6 +47,7 @@ export type TrainEvent =
   /** What is recorded. */
   | { readonly event: 'metrics'; readonly metrics: MetricsLine }
   | { readonly event: 'checkpoint'; readonly stage: string; readonly step: number }
+  | (Profiled & { readonly event: 'profile' })
   | { readonly event: 'interrupted' }
   | {
       readonly event: 'end';
@@ -78,7 +81,9 @@ export function trainReporter({ stdout, stderr }: Io, json: boolean): TrainRepor
 
 function jsonLines(stdout: Terminal): TrainReport {
   return (event) => {
-    if (event.event !== 'progress') stdout.write(`${JSON.stringify(event)}\n`);
+    if (event.event === 'progress') return;
+    const lines = event.event === 'profile' ? profileLines(event) : [event];
+    for (const line of lines) stdout.write(`${JSON.stringify({ event: event.event, ...line })}\n`);
   };
 }
 
@@ -97,6 +102,8 @@ function describe(event: Exclude<TrainEvent, Event<'progress'>>): string | undef
       return 'validation' in event.metrics ? describeValidation(event.metrics) : undefined;
     case 'checkpoint':
       return undefined;
+    case 'profile':
+      return printProfile(event);
     case 'interrupted':
       return 'finishing the step and saving a checkpoint; Ctrl-C again does without';
     case 'end': {

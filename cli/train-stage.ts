@@ -29,6 +29,7 @@ import { printItems } from './human.js';
 import { packageVersion } from './package.js';
 import { perceptionWeights } from './perception.js';
 import type { RunFolder } from './run-folder.js';
+import { profileSteps, type TraceOf } from './train-profile.js';
 import type { TrainEvent, TrainReport } from './train-report.js';
 import { loadTrained } from './weights.js';
 
@@ -48,6 +49,8 @@ export interface TrainSession {
   readonly precision: DType;
   readonly memory?: number;
   readonly every: Partial<Intervals>;
+  /** Set where a few steps are profiled. */
+  readonly traceOf?: TraceOf;
   /** Opened when the first stage begins. */
   device(): Promise<NodeDevice>;
   readonly report: TrainReport;
@@ -148,7 +151,7 @@ interface Prepared extends Origin {
 }
 
 async function run(session: TrainSession, stage: TrainingStage, prepared: Prepared): Promise<boolean> {
-  const { program, folder, command, report, precision, signal, tests } = session;
+  const { program, folder, command, report, precision, signal, tests, traceOf } = session;
   const { data, perception, settings, start } = prepared;
   const { name, steps } = stage;
   if (prepared.state && prepared.state.step >= steps) {
@@ -160,6 +163,11 @@ async function run(session: TrainSession, stage: TrainingStage, prepared: Prepar
   const memory = session.memory ?? device.memory;
   const planned = planStage(program, stage, targetFor(device.gpu, precision), memory);
   const state = prepared.state ?? initialState(planned, start);
+  const profile =
+    traceOf &&
+    (await profileSteps(device.gpu, planned, state.step, traceOf(name), (profiled) =>
+      report({ event: 'profile', ...profiled }),
+    ));
   report(describe(planned, state, prepared));
   await folder.begin({
     source: program.source,
@@ -181,6 +189,7 @@ async function run(session: TrainSession, stage: TrainingStage, prepared: Prepar
     memory,
     signal,
     ...(tests && { tests }),
+    ...(profile && { profile }),
     onStep: (metrics) => report({ event: 'progress', metrics, steps, ...left(metrics.step) }),
   });
   const seconds = (performance.now() - began) / 1000;

@@ -23,7 +23,7 @@ export interface Upscaler {
 }
 
 export interface Opened {
-  readonly network: Executor;
+  readonly network: Pick<Executor, 'run'>;
   /** Settles when the device is gone and no further image can be computed. */
   readonly lost: Promise<unknown>;
 }

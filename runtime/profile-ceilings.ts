@@ -13,7 +13,7 @@ import { prepare } from './step-launch.js';
 /** What is copied: more than the caches of GPUs hold, and no more than a binding may have anywhere. */
 const STREAM_BYTES = 2 ** 26;
 /** The first of these compiles; the best of the others counts. */
-const ROUNDS = 5;
+const ROUNDS = 8;
 /** Turns of the loop for an idea of the speed, which then tells how many take this time. */
 const FIRST_TURNS = 8;
 const ENOUGH_MS = 5;

@@ -6,10 +6,13 @@ import type { ImageFormat } from '../../formats/image-format.js';
 import type { WeightFile } from '../../formats/weights.js';
 import { type Compiled, compile, open } from '../../index.js';
 import { type NodeDevice, openDevice } from '../../runtime/node.js';
+import { measureCeilings } from '../../runtime/profile-ceilings.js';
 import { openCodec } from '../codec.js';
 import type { Io } from '../io.js';
 import { type Batch, listJobs } from '../jobs.js';
+import type { ProfileFile } from '../options.js';
 import { readGraph } from '../package.js';
+import { type Profiled, profileFirst, traceBeside } from '../profile.js';
 import { type Report, reporter } from '../progress.js';
 import { failWithoutNetwork } from '../published.js';
 import { chooseWeights, type NetworkOptions, trainedWeights } from '../run-weights.js';
@@ -24,6 +27,7 @@ export interface RunOptions extends NetworkOptions {
   readonly precision: 'f32' | 'f16';
   readonly tile: number | 'auto';
   readonly device: string;
+  readonly profile?: ProfileFile;
   readonly json?: true;
   readonly quiet?: true;
 }
@@ -51,13 +55,15 @@ export async function run(io: Io, path: string, options: RunOptions, named: bool
   if (json && batch.jobs[0]?.output === '-') {
     fail('--json and the image both go to standard output', { help: 'name a file: --output large.png' });
   }
+  const [first] = batch.jobs;
+  const trace = options.profile && first && (await traceBeside(options.profile, first.output));
   const report = reporter(io, { json, quiet });
   const trained = await trainedWeights(compiled, choice);
   if (batch.jobs.length > 1 || batch.skipped > 0) {
     report({ event: 'batch', images: batch.jobs.length, skipped: batch.skipped, ignored: batch.ignored });
   }
   if (batch.jobs.length > 0)
-    await upscale(io, compiled, trained, batch, { scale, networkScale }, options, report);
+    await upscale(io, compiled, trained, batch, { scale, networkScale }, { ...options, trace }, report);
 }
 
 /** The network's enlargement; refuses what does not take an RGB image and give a larger one. */
@@ -78,13 +84,18 @@ export function scaleOf({ network }: Compiled, file: string): number {
   return scale;
 }
 
+interface Computing extends Pick<RunOptions, 'precision' | 'tile' | 'device'> {
+  /** Where the trace of a profile goes, if one is wanted. */
+  readonly trace: string | undefined;
+}
+
 async function upscale(
   { signal }: Io,
   compiled: Compiled,
   weights: WeightFile,
   batch: Batch,
   scales: Pick<Upscaler, 'scale' | 'networkScale'>,
-  { precision, tile, device: wanted }: RunOptions,
+  { precision, tile, device: wanted, trace }: Computing,
   report: Report,
 ): Promise<void> {
   const codec = openCodec();
@@ -93,6 +104,7 @@ async function upscale(
   let device: NodeDevice | undefined;
   const openNetwork = async (): Promise<Opened> => {
     device = await openDevice({ device: wanted });
+    const ceilings = trace === undefined ? undefined : await measureCeilings(device.gpu);
     const tiles = tile === 'auto' ? {} : { tile };
     const network = await open(device.gpu, compiled, { weights, precision, memory: device.memory, ...tiles });
     const { name, kind } = device.description;
@@ -105,7 +117,10 @@ async function upscale(
       kind,
       summary: device.summary,
     });
-    return { network, lost: device.gpu.lost };
+    const { lost } = device.gpu;
+    if (!ceilings || trace === undefined) return { network, lost };
+    const keep = (profiled: Profiled) => report({ event: 'profile', ...profiled });
+    return { network: profileFirst(compiled.network.name, network, trace, ceilings, keep), lost };
   };
   try {
     await upscaleAll(batch, { open: openNetwork, codec, ...scales, report, signal });

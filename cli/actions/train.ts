@@ -6,11 +6,12 @@ import { type NodeDevice, openDevice } from '../../runtime/node.js';
 import { generatorOf, overridden, recipeOf, stageNamed, type TrainingStage } from '../../train/stages.js';
 import type { TestImage } from '../../train/validation.js';
 import type { Io } from '../io.js';
-import type { Settings } from '../options.js';
+import type { ProfileFile, Settings } from '../options.js';
 import { readGraph } from '../package.js';
 import { RunFolder } from '../run-folder.js';
 import { listTestFiles, readTestImage } from '../test-images.js';
 import { writeBlends } from '../train-blends.js';
+import { tracesIn } from '../train-profile.js';
 import { trainReporter } from '../train-report.js';
 import { type TrainSession, trainInFolder } from '../train-stage.js';
 
@@ -34,6 +35,7 @@ export interface TrainOptions {
   readonly validate?: number;
   readonly checkpoint?: number;
   readonly keep: number;
+  readonly profile?: ProfileFile;
   readonly json?: true;
 }
 
@@ -71,6 +73,7 @@ export async function train(
   const onAbort = () => report({ event: 'interrupted' });
   try {
     if (options.resume) await checkResumable(folder, stages);
+    const traceOf = options.profile && (await tracesIn(out, options.profile, stages));
     const session: TrainSession = {
       ...given(options),
       program,
@@ -82,6 +85,7 @@ export async function train(
       report,
       signal: io.signal,
       ...(tests && { tests }),
+      ...(traceOf && { traceOf }),
       onBegin() {
         io.patient?.();
         io.signal.addEventListener('abort', onAbort, { once: true });

@@ -3,7 +3,7 @@
 import { Command, Option } from 'commander';
 import type { RunOptions } from '../actions/run.js';
 import type { Io } from '../io.js';
-import { networkOptions, numberWithin, precisionOption, wholeNumber } from '../options.js';
+import { networkOptions, numberWithin, precisionOption, profileOption, wholeNumber } from '../options.js';
 
 export function runCommand(io: Io): Command {
   const command = new Command('run').description(
@@ -35,6 +35,7 @@ export function runCommand(io: Io): Command {
       'auto',
     )
     .option('--device <which>', 'auto, hardware, software, or a part of its name', 'auto')
+    .addOption(profileOption('the first image', 'NAME.trace.json beside its result'))
     .option('--json', 'report as JSON lines on standard output')
     .option('-q, --quiet', 'report nothing but failures')
     .addHelpText(
@@ -50,6 +51,7 @@ Examples:
   src run esrgan --weights RealESRGAN_x4plus.pth --input photos/ --output large/ --format png
   src run esrgan --weights RealESRNet_x4plus.pth --blend RealESRGAN_x4plus.pth --alpha 0.8 --input photo.jpg
   src run mine.sr --set blocks=6 --weights mine.safetensors --input - --output - < small.png > large.png
+  src run esrgan --weights RealESRGAN_x4plus.pth --input photo.jpg --profile
 `,
     )
     .action(async (network: string, options: RunOptions, command: Command) =>

@@ -4,7 +4,7 @@ import { Command } from 'commander';
 import { fail } from '../../diagnostics.js';
 import type { TrainOptions } from '../actions/train.js';
 import type { Io } from '../io.js';
-import { precisionOption, setOption, wholeNumber } from '../options.js';
+import { precisionOption, profileOption, setOption, wholeNumber } from '../options.js';
 
 export function trainCommand(io: Io): Command {
   const whole = (option: string) => (text: string) => wholeNumber(option, text);
@@ -30,6 +30,7 @@ export function trainCommand(io: Io): Command {
     .option('--validate <steps>', 'measure on --val so often', whole('--validate'))
     .option('--checkpoint <steps>', 'save so often; every 10 minutes at least', whole('--checkpoint'))
     .option('--keep <number>', 'checkpoints of a stage to keep', whole('--keep'), 3)
+    .addOption(profileOption('a step', 'STAGE.trace.json in the folder of the training'))
     .option('--json', 'report as JSON lines on standard output')
     .addHelpText(
       'after',
