@@ -2,16 +2,20 @@
 // Node (finding a device, image files) is in node.ts.
 
 import type { Graph } from './compiler/graph.js';
-import type { PassLog } from './compiler/passes/pipeline.js';
+import { exportOnnx } from './compiler/onnx/export.js';
+import { onnxNetwork } from './compiler/onnx/segments.js';
+import { optimizeForExchange, type PassLog } from './compiler/passes/pipeline.js';
 import type { Summary } from './compiler/summary.js';
 import { type Target, targetFor } from './compiler/target.js';
 import type { Source } from './diagnostics.js';
 import { type Compiled, planFor } from './dsl/compile.js';
 import type { Network, Program } from './dsl/index.js';
 import { matchWeights } from './formats/match.js';
+import { writeOnnx } from './formats/onnx.js';
 import type { WeightFile } from './formats/weights.js';
-import { checkPlan, type Network as Executor, open as execute } from './runtime/executor.js';
+import { checkPlan, type Executor, open as execute } from './runtime/executor.js';
 import type { Tuned } from './runtime/kernels/conv_family.js';
+import { type Ort, OrtNetwork } from './runtime/ort-executor.js';
 import type { DType, Plan } from './runtime/plan.js';
 
 export { render, UserError } from './diagnostics.js';
@@ -23,7 +27,20 @@ export type { ImageSource } from './train/data/images.js';
 export type { Recorder } from './train/record.js';
 export type { TrainingState } from './train/state.js';
 export { type Training, type TrainRequest, train } from './train/train.js';
-export type { Executor, Graph, Network, PassLog, Plan, Program, Source, Summary, Target, Tuned, WeightFile };
+export type {
+  Executor,
+  Graph,
+  Network,
+  Ort,
+  PassLog,
+  Plan,
+  Program,
+  Source,
+  Summary,
+  Target,
+  Tuned,
+  WeightFile,
+};
 export { targetFor };
 
 export interface PlanOptions {
@@ -57,4 +74,39 @@ export async function openPlan(
 ): Promise<Executor> {
   checkPlan(plan); // before anything is looked up in it
   return execute(device, plan, matchWeights(plan.parameters, weights), options);
+}
+
+/** The same in ONNX Runtime, which `loadOrt` of src/node gives: no GPU is needed. Computes in f32. */
+export function openOrt(ort: Ort, compiled: Compiled, { weights, ...options }: PlanOptions): Executor {
+  const { graph, values } = forExchange(compiled, weights);
+  return new OrtNetwork(ort, onnxNetwork(graph, values), options);
+}
+
+export interface OnnxOptions {
+  readonly weights: WeightFile;
+  /** Of weights and activations; input and output are f32. */
+  readonly precision?: DType;
+  /** Facts for whoever finds the file. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** Of the program that writes it. */
+  readonly version?: string;
+}
+
+/** The network as an ONNX file (operator set 17) from `input` to `output`, for images of any size and number. */
+export function toOnnx(
+  compiled: Compiled,
+  { weights, precision = 'f32', metadata = {}, version = '' }: OnnxOptions,
+): Uint8Array {
+  const { graph, values } = forExchange(compiled, weights);
+  const producer = { name: 'src', version };
+  return writeOnnx(exportOnnx(graph, values, { precision, metadata, producer }));
+}
+
+function forExchange({ network }: Compiled, weights: WeightFile) {
+  const graph = optimizeForExchange(network.graph);
+  const used = new Set(graph.nodes.flatMap(({ inputs }) => inputs));
+  const parameters = graph.params
+    .filter(({ ref }) => used.has(ref))
+    .map(({ ref, type }) => ({ name: ref.slice(1), shape: type.shape as number[] }));
+  return { graph, values: matchWeights(parameters, weights) };
 }

@@ -5,3 +5,4 @@ export { encodeImage } from './cli/images/encode.js';
 export type { Image, Planes } from './formats/image.js';
 export { fromPlanes, toPlanes } from './formats/pixels.js';
 export { type DeviceOptions, type NodeDevice, openDevice } from './runtime/node.js';
+export { loadOrt, type NodeOrt } from './runtime/node-ort.js';

@@ -34,6 +34,14 @@ export interface RunOptions {
   readonly onRecorded?: (recording: Recording) => void;
 }
 
+/** A network that is ready to run, on whatever device. */
+export interface Executor {
+  /** One image through the network. Calls queue up. */
+  run(image: PlanarImage, options?: RunOptions): Promise<PlanarImage>;
+  /** Frees what the network holds once all runs have ended. The device stays open. */
+  close(): Promise<void>;
+}
+
 /** WebGPU does not say how much there is. */
 const DEFAULT_MEMORY = 2 ** 32;
 /** A device that cannot give this much is not asked for less. */
@@ -85,7 +93,7 @@ interface Loaded {
 }
 
 /** A plan on a device, ready to run. */
-export class Network {
+export class Network implements Executor {
   readonly #parts: Parts;
   readonly #guard: LossGuard;
   readonly #pacer: Pacer;
@@ -115,12 +123,10 @@ export class Network {
     );
   }
 
-  /** One image through the network. Calls queue up. */
   run(image: PlanarImage, options: RunOptions = {}): Promise<PlanarImage> {
     return this.#inTurn(() => this.#run(image, options));
   }
 
-  /** Frees the network's device memory once all runs have ended. The device stays open. */
   close(): Promise<void> {
     return this.#inTurn(async () => {
       this.#unload();
@@ -195,7 +201,7 @@ export class Network {
 }
 
 /** The output image for `image`, which must be one that the network takes. */
-function emptyResult({ plan, scales }: Facts, { width, height, data }: PlanarImage): PlanarImage {
+export function emptyResult({ plan, scales }: Facts, { width, height, data }: PlanarImage): PlanarImage {
   const [input] = plan.inputs;
   const [output] = plan.outputs;
   if (width < 1 || height < 1) fail(`an image of ${width}x${height} has no pixels`);

@@ -21,7 +21,7 @@ export function pixels(count: number, { mul, div }: Scale): number {
 }
 
 /** Undefined where the tensor is no scaled copy of the image (fixed sizes, unpadded convs): such a plan runs whole. */
-export function scaleOf({ dims: [, height, width] }: PlanBuffer): Scale | undefined {
+export function scaleOf({ dims: [, height, width] }: Pick<PlanBuffer, 'dims'>): Scale | undefined {
   if (!isScaled(height, 'h') || !isScaled(width, 'w')) return undefined;
   const { mul, div } = height;
   return width.mul === mul && width.div === div ? { mul, div } : undefined;

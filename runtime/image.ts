@@ -38,6 +38,39 @@ export function interleave(
   return result;
 }
 
+/** The region of all planes, `[channels][rows][columns]`, mirrored in the same way. May be the image's own data. */
+export function cutOut(image: PlanarImage, region: Region): Float32Array {
+  const { width, height, data } = image;
+  const { top, bottom, left, right } = region;
+  if (top === 0 && left === 0 && bottom === height && right === width) return data;
+  const columns = right - left;
+  const inside = Math.min(right, width);
+  const channels = data.length / (width * height);
+  const result = new Float32Array(channels * (bottom - top) * columns);
+  for (let channel = 0, to = 0; channel < channels; channel++) {
+    for (let y = top; y < bottom; y++, to += columns) {
+      const row = (channel * height + mirror(y, height)) * width;
+      result.set(data.subarray(row + left, row + inside), to);
+      for (let x = inside; x < right; x++) result[to + x - left] = data[row + mirror(x, width)]!;
+    }
+  }
+  return result;
+}
+
+/** Writes what `planes`, which are those of the region `from`, hold of `region` into the image, which crops it. */
+export function pasteIn(planes: Float32Array, from: Region, region: Region, image: PlanarImage): void {
+  const { width, height, data } = image;
+  const channels = data.length / (width * height);
+  const [rows, columns] = [from.bottom - from.top, from.right - from.left];
+  const right = Math.min(region.right, width);
+  for (let channel = 0; channel < channels; channel++) {
+    for (let y = region.top; y < Math.min(region.bottom, height); y++) {
+      const at = (channel * rows + y - from.top) * columns - from.left;
+      data.set(planes.subarray(at + region.left, at + right), (channel * height + y) * width + region.left);
+    }
+  }
+}
+
 /** 0 1 2 | 1 0 1 …: to and fro where the image is smaller than what it lacks. */
 function mirror(i: number, size: number): number {
   if (size === 1) return 0;

@@ -1,12 +1,13 @@
 // One image through a program: tiles of the image go to the device, the commands run, finished regions come back.
 
 import { internal } from '../diagnostics.js';
-import { type Facts, pixels, type Scale } from './halo.js';
+import { type Facts, pixels } from './halo.js';
 import { deinterleave, interleave, type PlanarImage, type Region } from './image.js';
 import type { Command, Pacer } from './pacer.js';
 import type { Port } from './plan.js';
 import type { Program, Tile } from './program.js';
 import type { Readback } from './readback.js';
+import { coreOf, intersect, regionOf } from './regions.js';
 import type { Part, Segment } from './schedule.js';
 
 /** Pieces in which pixels travel between the host and the device: bounds the host's copies of them. */
@@ -118,35 +119,6 @@ export function largestPiece(facts: Facts, program: Program): number {
 function tensorOf({ plan, scales }: Facts, program: Program, segment: Segment, { name, buffer }: Port) {
   const scale = scales[buffer] ?? internal(`port ${name} is no image`);
   return { buffer: program.slots[segment.slots.get(buffer)!]!, stride: plan.buffers[buffer]!.stride, scale };
-}
-
-/** The pixels of the whole image's tensor that a tile of a part covers, with its halo or without. */
-function regionOf(part: Part, tile: Tile, scale: Scale, first: 'from' | 'start', last: 'to' | 'end'): Region {
-  return {
-    top: pixels(part.rows.from + tile.rows[first], scale),
-    bottom: pixels(part.rows.from + tile.rows[last], scale),
-    left: pixels(part.columns.from + tile.columns[first], scale),
-    right: pixels(part.columns.from + tile.columns[last], scale),
-  };
-}
-
-/** The pixels that a part is responsible for. */
-function coreOf({ rows, columns }: Part, scale: Scale): Region {
-  return {
-    top: pixels(rows.start, scale),
-    bottom: pixels(rows.end, scale),
-    left: pixels(columns.start, scale),
-    right: pixels(columns.end, scale),
-  };
-}
-
-function intersect(a: Region, b: Region): Region {
-  return {
-    top: Math.max(a.top, b.top),
-    bottom: Math.min(a.bottom, b.bottom),
-    left: Math.max(a.left, b.left),
-    right: Math.min(a.right, b.right),
-  };
 }
 
 function pieces({ top, bottom }: Region, rowBytes: number): { top: number; bottom: number }[] {

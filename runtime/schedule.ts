@@ -10,7 +10,7 @@ import { type Facts, quadsOf, walkRange } from './halo.js';
 import { roundUp } from './kernels/kernel.js';
 import { ALIGNMENT, bufferBytes, bytesPerElement, constantBytes, type Life, place } from './memory.js';
 import { type MirrorPlan, mirrorBytes, mirrorsOf, placeMirrors } from './mirrors.js';
-import type { Axis, Operand, PlanBuffer, Port, Step } from './plan.js';
+import type { Axis, Operand, Plan, PlanBuffer, Port, Step } from './plan.js';
 
 export interface Size {
   readonly height: number;
@@ -287,11 +287,18 @@ export function axisGroups(axes: Step['workgroups'], sizes: Sizes): readonly [nu
   return [count(axes[0]), count(axes[1]), count(axes[2])];
 }
 
-function segmentMacs({ plan }: Facts, { start, end, rows, columns }: Segment): number {
-  const steps = plan.steps.slice(start, end);
+function segmentMacs({ plan }: Facts, segment: Segment): number {
   const total = (extents: readonly Extent[]): number => sum(extents.map(({ from, to }) => to - from));
-  const size = { height: total(rows), width: total(columns) };
-  return sum(steps.map((step) => stepMacs(step, plan.buffers, sizesOf(size))));
+  return macsOf(plan, segment, { height: total(segment.rows), width: total(segment.columns) });
+}
+
+/** Multiply-accumulates of a segment's steps on an image of `size`. */
+export function macsOf(
+  { steps, buffers }: Plan,
+  { start, end }: Pick<Segment, 'start' | 'end'>,
+  size: Size,
+): number {
+  return sum(steps.slice(start, end).map((step) => stepMacs(step, buffers, sizesOf(size))));
 }
 
 /** Multiply-accumulates of a step. */

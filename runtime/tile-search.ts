@@ -42,6 +42,8 @@ export class TileSearch {
   /** Bytes of the largest tensor that can be bound, and of all memory but the weights. */
   readonly #maxTensor: number;
   readonly #memory: number;
+  /** Multiply-accumulates of one tile. */
+  readonly #macs: number;
   /** Bytes that a cut before each step keeps, for each pixel of the input. */
   readonly #kept: readonly number[];
   readonly #cuts: ReadonlySet<number>;
@@ -49,12 +51,18 @@ export class TileSearch {
   readonly #firstUse: readonly number[];
   readonly #grids = new Map<string, Grid | undefined>();
 
-  constructor(facts: Facts, size: Size, limits: { maxTensor: number; memory: number }, tile?: number) {
+  constructor(
+    facts: Facts,
+    size: Size,
+    limits: { readonly maxTensor: number; readonly memory: number; readonly macs?: number },
+    tile?: number,
+  ) {
     const { plan, live, quadBytes, touched } = facts;
     this.#facts = facts;
     this.#size = size;
     this.#tile = tile;
     this.#maxTensor = limits.maxTensor;
+    this.#macs = limits.macs ?? Infinity;
     this.#memory = limits.memory - sum(plan.constants.map(constantBytes));
     const inputs = new Set(plan.inputs.map(({ buffer }) => buffer));
     this.#kept = live.map((buffers) =>
@@ -85,7 +93,7 @@ export class TileSearch {
   #cheapestTo(end: number, prefixes: ReadonlyMap<number, Prefix>, slack: number): Prefix | undefined {
     let best: Prefix | undefined;
     for (const [start, range] of this.#rangesTo(end)) {
-      const room = this.#maxTensor / range.largest;
+      const room = Math.min(this.#maxTensor / range.largest, this.#macs / range.macs);
       if (!this.#isPossible(range.halo, room)) break; // a longer range has a wider halo
       const prefix = prefixes.get(start);
       if (!prefix) continue;

@@ -11,6 +11,7 @@ import {
   buildSchedule,
   type Choice,
   type Extent,
+  macsOf,
   type Schedule,
   type Segment,
   type Size,
@@ -25,6 +26,8 @@ export interface Limits {
   readonly maxComputeWorkgroupsPerDimension: number;
   /** Bytes of device memory to use at most. */
   readonly memory: number;
+  /** Multiply-accumulates at a time, where the host can do nothing else meanwhile. */
+  readonly macs?: number;
 }
 
 /** The search estimates memory; where the exact sum is larger, it tries again with this much of the room. */
@@ -115,7 +118,7 @@ function findSchedule(facts: Facts, size: Size, limits: Limits, tile?: number): 
   const isWhole = tile === undefined || tile >= Math.max(size.width, size.height);
   const whole = isWhole ? build([{ end: facts.plan.steps.length, tile: size }]) : undefined;
   if (whole || facts.scales.includes(undefined)) return whole;
-  const search = new TileSearch(facts, size, { maxTensor, memory: limits.memory }, tile);
+  const search = new TileSearch(facts, size, { ...limits, maxTensor }, tile);
   for (const slack of SLACKS) {
     const choices = search.cheapest(slack);
     if (!choices) return undefined;
@@ -136,10 +139,11 @@ function fits({ plan }: Facts, { segments, memory }: Schedule, limits: Limits): 
       .slice(start, end)
       .flatMap(({ workgroups }) => axisGroups(workgroups, sizesOf(largest)))
       .every((groups) => groups <= limits.maxComputeWorkgroupsPerDimension);
+  const { macs = Infinity } = limits;
   return (
     memory.largestBinding <= maxTensorOf(limits) &&
     memory.planned + memory.constants <= limits.memory &&
-    segments.every(isLaunchable)
+    segments.every((segment) => isLaunchable(segment) && macsOf(plan, segment, segment.largest) <= macs)
   );
 }
 

@@ -24,7 +24,7 @@ export function sourceOf(graph: Graph, weights: Weights): Source {
 }
 
 export class OnnxBuilder {
-  readonly nodes: OnnxNode[] = [];
+  nodes: OnnxNode[] = [];
   readonly tensors: OnnxTensor[] = [];
   readonly #source: Source;
   /** Of activations and weights. */
@@ -40,6 +40,18 @@ export class OnnxBuilder {
   /** Says that a value of the graph goes by this name from now on. */
   define(ref: Ref, name: string): void {
     this.#names.set(ref, name);
+  }
+
+  /** Gives a value the name by which the model is asked for it. */
+  rename(ref: Ref, to: string): void {
+    const from = this.nameOf(ref);
+    const named = (name: string) => (name === from ? to : name);
+    this.nodes = this.nodes.map((node) => ({
+      ...node,
+      inputs: node.inputs.map(named),
+      output: named(node.output),
+    }));
+    this.define(ref, to);
   }
 
   /** The name of a value that was defined or added. */

@@ -40,6 +40,8 @@ export function exportOnnx(
   let y = builder.nameOf(output.ref);
   if (precision === 'f16') y = builder.emit('Cast', [y], { to: ONNX_TYPE.f32 });
   if (align > 1) y = cropTo(output.type.shape, y, builder);
+  builder.define(output.ref, y);
+  builder.rename(output.ref, OUTPUT);
 
   return {
     producer,
@@ -48,11 +50,7 @@ export function exportOnnx(
     inputs: [{ name: INPUT, shape: input.type.shape.map(sizeOf) }],
     outputs: [{ name: OUTPUT, shape: output.type.shape.map(sizeOf) }],
     tensors: builder.tensors,
-    nodes: builder.nodes.map((node) => ({
-      ...node,
-      inputs: node.inputs.map((name) => (name === y ? OUTPUT : name)),
-      output: node.output === y ? OUTPUT : node.output,
-    })),
+    nodes: builder.nodes,
   };
 }
 
