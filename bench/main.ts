@@ -1,0 +1,119 @@
+// `npm run bench -- TABLE`: measures, prints, and on request writes what it found.
+
+import { writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { UserError } from '../diagnostics.js';
+import type { TableOptions } from './options.js';
+import { newReport, type Report, writeSection } from './report.js';
+import { PEERS } from './systems.js';
+import { inference } from './tables/inference.js';
+import { train } from './tables/train.js';
+
+interface Table {
+  /** What --only chooses from. */
+  readonly cases: readonly string[];
+  /** Whether everything of ours was right. */
+  run(options: TableOptions, report: Report): Promise<boolean>;
+}
+
+const TABLES: Readonly<Record<string, Table>> = { inference, train };
+
+const USAGE = `usage: npm run bench -- TABLE [OPTIONS]
+
+tables
+  inference  one image through published networks, beside ncnn, tfjs and ONNX Runtime
+  train      training steps, beside tfjs and PyTorch
+  overhead   everything but arithmetic: compiling, planning, dispatching, memory
+  gpu        all of it sized for a real GPU, beside PyTorch and ncnn, in at most 10 minutes
+
+options
+  --only A,B      these cases only
+  --peers A,B     these peers only: ${PEERS.join(', ')}; none
+  --reps N        measurements of each system (5)
+  --seconds N     a system that has worked this long on a case is not measured again (30)
+  --limit N       what one measurement may take, in seconds (120)
+  --models DIR    published weights, ncnn or PyTorch; also SRC_MODELS
+  --quick         small sizes: shows that it works
+  --json FILE     what was found, as data
+  --write         what was found, into bench/RESULTS.md
+
+npm run bench:setup installs the peers into bench/. Cases:
+${Object.entries(TABLES)
+  .map(([name, { cases }]) => `  ${name.padEnd(10)} ${cases.join(', ')}`)
+  .join('\n')}
+`;
+
+async function main(words: readonly string[]): Promise<number> {
+  const { values, positionals } = parse(words);
+  const [name] = positionals;
+  const table = name === undefined ? undefined : TABLES[name];
+  if (!name || !table || positionals.length > 1) throw new Usage(name ? `there is no table ${name}` : '');
+  const only = values.only?.split(',');
+  const stranger =
+    only?.find((one) => !table.cases.includes(one)) ??
+    values.peers?.split(',').find((one) => one !== 'none' && !PEERS.includes(one));
+  if (stranger !== undefined) throw new Usage(`there is no ${stranger} in ${name}`);
+  const { SRC_MODELS } = process.env;
+  const options: TableOptions = {
+    ...(only && { only }),
+    ...(values.peers !== undefined && { peers: values.peers.split(',') }),
+    reps: Number(values.reps),
+    seconds: Number(values.seconds),
+    limit: Number(values.limit),
+    models: [values.models, SRC_MODELS].filter((folder) => folder !== undefined),
+    quick: values.quick,
+  };
+  const report = newReport(name, commandOf(name, values));
+  const right = await table.run(options, report);
+  if (values.write) writeSection(name, report.section());
+  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report.data(), null, 2)}\n`);
+  return right ? 0 : 1;
+}
+
+class Usage extends Error {}
+
+/** What gives these numbers again; folders of this machine are left out. */
+function commandOf(name: string, values: ReturnType<typeof parse>['values']): string {
+  const { models: _, json: __, write: ___, ...told } = values;
+  const options = Object.entries(told).flatMap(([option, value]) => {
+    if (value === false || value === DEFAULTS[option]) return [];
+    return [value === true ? `--${option}` : `--${option} ${value}`];
+  });
+  return ['npm run bench --', name, ...options].join(' ');
+}
+
+const DEFAULTS: Readonly<Record<string, string>> = { reps: '5', seconds: '30', limit: '120' };
+
+function parse(words: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...words],
+      allowPositionals: true,
+      options: {
+        only: { type: 'string' },
+        peers: { type: 'string' },
+        reps: { type: 'string', default: DEFAULTS.reps! },
+        seconds: { type: 'string', default: DEFAULTS.seconds! },
+        limit: { type: 'string', default: DEFAULTS.limit! },
+        models: { type: 'string' },
+        quick: { type: 'boolean', default: false },
+        json: { type: 'string' },
+        write: { type: 'boolean', default: false },
+      },
+    });
+  } catch (error) {
+    throw new Usage(error instanceof Error ? error.message : '');
+  }
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  if (error instanceof Usage) {
+    process.stderr.write(`${error.message && `${error.message}\n\n`}${USAGE}`);
+    process.exitCode = 2;
+  } else if (error instanceof UserError) {
+    process.stderr.write(`${error.message}\n`);
+    process.exitCode = 2;
+  } else throw error;
+}

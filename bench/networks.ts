@@ -1,0 +1,83 @@
+// The networks that are measured, and where their weights come from: a folder of published ones where there is one, else
+// random numbers of the right shapes, which take the same time.
+
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { readWeights } from '../formats/detect.js';
+import { matchWeights } from '../formats/match.js';
+import type { WeightTensor } from '../formats/weights.js';
+import type { Compiled } from '../index.js';
+import { initialValues } from '../train/initialize.js';
+import { DOWNLOADS, ROOT } from './machine.js';
+import type { NcnnModel } from './peer.js';
+
+export interface BenchNetwork {
+  /** From the repository's root. */
+  readonly file: string;
+  readonly set: Readonly<Record<string, number>>;
+  /** What ncnn's program calls it, and the files of that name without their ending. */
+  readonly ncnn?: { readonly name: string; readonly files: string };
+}
+
+export const NETWORKS = {
+  rrdb6: {
+    file: 'graphs/esrgan-anime.sr',
+    set: {},
+    ncnn: { name: 'realesrgan-x4plus-anime', files: 'realesrgan-x4plus-anime' },
+  },
+  rrdb23: {
+    file: 'graphs/esrgan.sr',
+    set: {},
+    ncnn: { name: 'realesrgan-x4plus', files: 'realesrgan-x4plus' },
+  },
+  compact: {
+    file: 'graphs/compact.sr',
+    set: {},
+    ncnn: { name: 'realesr-animevideov3', files: 'realesr-animevideov3-x4' },
+  },
+  conv64: { file: 'bench/networks/conv64.sr', set: {} },
+} satisfies Readonly<Record<string, BenchNetwork>>;
+
+/** Of random weights. */
+export const SEED = 1;
+
+export function sourceOf({ file }: Pick<BenchNetwork, 'file'>): { name: string; text: string } {
+  return { name: file, text: readFileSync(join(ROOT, file), 'utf8') };
+}
+
+export interface Weights {
+  readonly tensors: ReadonlyMap<string, WeightTensor>;
+  readonly origin: 'published' | 'random';
+  /** With these very weights, or with its own. */
+  readonly ncnn?: NcnnModel;
+}
+
+/** `models`: folders with published weights, the first that has them wins. */
+export async function weightsOf(
+  { ncnn }: BenchNetwork,
+  { network }: Compiled,
+  models: readonly string[],
+): Promise<Weights> {
+  const { params } = network.graph;
+  const folder =
+    ncnn &&
+    [...models, join(DOWNLOADS, 'models')].find((one) => existsSync(join(one, `${ncnn.files}.param`)));
+  const values = folder
+    ? matchWeights(
+        params.map(({ ref, type }) => ({ name: ref.slice(1), shape: type.shape as number[] })),
+        await readWeights(`${ncnn.files}.param`, readFileSync(join(folder, `${ncnn.files}.param`)), (name) =>
+          readFileSync(join(folder, name)),
+        ),
+      )
+    : initialValues(params, SEED);
+  return {
+    tensors: new Map(
+      params.map(({ ref, type }) => {
+        const name = ref.slice(1);
+        return [name, { shape: type.shape as number[], data: values.get(name)!, dtype: 'f32' }];
+      }),
+    ),
+    origin: folder ? 'published' : 'random',
+    ...(folder && { ncnn: { folder, name: ncnn.name } }),
+  };
+}

@@ -1,0 +1,80 @@
+// This project: a network on the device that `src run` takes, and training steps as `src train` runs them.
+
+import { readFile } from 'node:fs/promises';
+import { planStep } from '../../compiler/step-plan.js';
+import { trainingStep } from '../../compiler/training.js';
+import { readSafetensors } from '../../formats/safetensors.js';
+import { compile, load, open as openNetwork, targetFor } from '../../index.js';
+import { type NodeDevice, openDevice } from '../../runtime/node.js';
+import type { DType } from '../../runtime/plan.js';
+import { Stepper } from '../../runtime/stepper.js';
+import { stageNamed, stepSpec, trainedNetworks } from '../../train/stages.js';
+import { channelsLast } from '../images.js';
+import { deviceFacts, version } from '../machine.js';
+import type { InferenceJob, OpenPeer, Peer, TrainJob } from '../peer.js';
+
+export const open: OpenPeer = async (job, options) => {
+  const device = await openDevice();
+  const precision = options.precision as DType;
+  const about = { version: `src ${version}`, device: deviceFacts(device) };
+  if (job.kind === 'inference') return { ...about, ...(await inference(device, job, precision)) };
+  if (job.kind === 'train') return { ...about, ...(await training(device, job, precision)) };
+  throw new Error(`src does no ${job.kind}`);
+};
+
+type Work = Pick<Peer, 'run' | 'output'>;
+
+async function inference({ gpu }: NodeDevice, job: InferenceJob, precision: DType): Promise<Work> {
+  const { source, set, image } = job;
+  const weights = readSafetensors(job.weights, await readFile(job.weights));
+  const network = await openNetwork(gpu, compile(source, { set }), { weights, precision });
+  let made = new Float32Array();
+  return {
+    async run() {
+      const began = performance.now();
+      const result = await network.run(image);
+      const ms = performance.now() - began;
+      made = result.data as Float32Array<ArrayBuffer>;
+      return { ms };
+    },
+    output: async () => made,
+  };
+}
+
+async function training({ gpu }: NodeDevice, job: TrainJob, precision: DType): Promise<Work> {
+  const program = load(job.source, { set: job.set, patch: job.patch });
+  const stage = { ...stageNamed(program, job.stage), batch: job.batch };
+  const step = trainingStep(stepSpec(program, stage, precision));
+  const { plan } = planStep(step, targetFor(gpu, precision));
+  const { tensors } = readSafetensors(job.weights, await readFile(job.weights));
+  const values = new Map([...tensors].map(([name, { data }]) => [name, data]));
+  const networks = trainedNetworks(program, stage).map(({ name }) => name);
+  const players = step.losses.flatMap((name, i) => (name.includes('.') ? [] : [i]));
+  let losses: number[] = [];
+  const stepper = await Stepper.open(gpu, plan, values, {
+    adam: Object.fromEntries(networks.map((name) => [name, job.adam])),
+    ...(precision === 'f16' && { lossScale: { scale: 2 ** 10, since: 0 } }),
+    onLosses: (_t, all) => {
+      losses = players.map((i) => all[i]!);
+    },
+  });
+  const rates = Object.fromEntries(networks.map((name) => [name, job.adam.lr]));
+  const side = job.patch / 4;
+  const inputs = [
+    {
+      lr: channelsLast(job.lr, [job.batch, 3, side, side]),
+      hr: channelsLast(job.hr, [job.batch, 3, job.patch, job.patch]),
+    },
+  ];
+  let t = 0;
+  return {
+    async run() {
+      const began = performance.now();
+      t++;
+      await stepper.step({ t, rates, inputs });
+      await stepper.drain();
+      return { ms: performance.now() - began, losses };
+    },
+    output: () => Promise.reject(new Error('training makes no image')),
+  };
+}

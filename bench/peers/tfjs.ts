@@ -1,0 +1,78 @@
+// TensorFlow.js on WebGPU, in Node: the same network with its ops, fused where it can, and steps of its own Adam.
+
+import { readFile } from 'node:fs/promises';
+import { readSafetensors } from '../../formats/safetensors.js';
+import { channelsLast, planes } from '../images.js';
+import { type InferenceJob, Missing, type OpenPeer, type Peer, type TrainJob } from '../peer.js';
+import { installNavigator, packageVersion } from './navigator.js';
+
+export const open: OpenPeer = async (job) => {
+  installNavigator();
+  const tf = await import('@tensorflow/tfjs').catch(() => {
+    throw new Missing('@tensorflow/tfjs is not installed: npm run bench:setup');
+  });
+  await import('@tensorflow/tfjs-backend-webgpu');
+  if (!(await tf.setBackend('webgpu'))) throw new Error('its WebGPU backend does not start');
+  await tf.ready();
+  const version = `tfjs-webgpu ${packageVersion('@tensorflow/tfjs-backend-webgpu')}`;
+  const { constants, evaluate, fused, variables } = await import('./tfjs-net.js');
+  if (job.kind === 'ceiling') throw new Error('it measures no ceilings');
+  const { tensors } = readSafetensors(job.weights, await readFile(job.weights));
+  return { version, ...(job.kind === 'inference' ? inference(job) : training(job)) };
+
+  function inference({ net, image }: InferenceJob): Pick<Peer, 'run' | 'output'> {
+    const fast = fused(net);
+    const params = constants(net, tensors);
+    const { width, height, data } = image;
+    const pixels = channelsLast(data, [1, 3, height, width], 3);
+    let made = new Float32Array();
+    return {
+      async run() {
+        const began = performance.now();
+        const y = tf.tidy(() => {
+          const x = tf.tensor(pixels, [1, height, width, 3]);
+          return evaluate(fast, new Map([...params, [net.inputs[0]!, x]]))[0]!;
+        });
+        made = (await y.data()) as Float32Array<ArrayBuffer>;
+        y.dispose();
+        return { ms: performance.now() - began };
+      },
+      output: async () => planes(made),
+    };
+  }
+
+  function training(train: TrainJob): Pick<Peer, 'run' | 'output'> {
+    const { batch, patch, adam, generator, losses } = train;
+    const [objective, other] = losses;
+    if (!objective || other) throw new Error('it trains one player only here');
+    const params = variables(generator, tensors);
+    const optimizer = tf.train.adam(adam.lr, ...adam.betas, adam.eps);
+    const side = patch / 4;
+    const lr = channelsLast(train.lr, [batch, 3, side, side], 3);
+    const hr = channelsLast(train.hr, [batch, 3, patch, patch], 3);
+    return {
+      async run() {
+        const began = performance.now();
+        const cost = tf.tidy(() => {
+          const x = tf.tensor(lr, [batch, side, side, 3]);
+          const original = tf.tensor(hr, [batch, patch, patch, 3]);
+          const loss = () => {
+            const [sr] = evaluate(generator, new Map([...params, [generator.inputs[0]!, x]]));
+            return evaluate(
+              objective.net,
+              new Map([
+                ['%sr', sr!],
+                ['%hr', original],
+              ]),
+            )[0]!;
+          };
+          return optimizer.minimize(loss, true, [...params.values()]);
+        });
+        const [loss] = await cost.data();
+        cost.dispose();
+        return { ms: performance.now() - began, losses: [loss!] };
+      },
+      output: () => Promise.reject(new Error('training makes no image')),
+    };
+  }
+};

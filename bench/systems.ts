@@ -1,0 +1,65 @@
+// Which systems there are, and what each claims of its arithmetic.
+
+import { availableParallelism } from 'node:os';
+import type { SystemSpec } from './system.js';
+
+export const SRC_F32: SystemSpec = spec('src f32', 'src', 'f32', { precision: 'f32' });
+const SRC_F16: SystemSpec = spec('src f16', 'src', 'f16', { precision: 'f16' });
+
+/** Everything that other rows are a share of. */
+export const CEILING: SystemSpec = spec('FMA ceiling', 'fma', 'f32');
+
+/** What outputs are compared with. */
+export const REFERENCE: SystemSpec = spec('ORT CPU', 'ort-node', 'f32', { threads: availableParallelism() });
+
+const CUDA = { device: 'cuda' };
+const CHANNELS_LAST = { ...CUDA, dtype: 'f16', channels_last: true };
+
+const TORCH_CUDA: readonly SystemSpec[] = [
+  spec('PyTorch f32', 'torch', 'f32', CUDA),
+  spec('PyTorch TF32', 'torch', 'f16', { ...CUDA, tf32: true }),
+  spec('PyTorch f16 channels_last', 'torch', 'f16', CHANNELS_LAST),
+  spec('PyTorch f16 channels_last compiled', 'torch', 'f16', { ...CHANNELS_LAST, compile: true }),
+];
+
+export const INFERENCE: readonly SystemSpec[] = [
+  SRC_F32,
+  SRC_F16,
+  spec('ncnn-vulkan', 'ncnn', '8 bits'),
+  spec('tfjs-webgpu', 'tfjs', 'f32'),
+  spec('ORT WebGPU', 'ort-web', 'f32'),
+  spec('ORT CPU, 1 thread', 'ort-node', 'f32', { threads: 1 }),
+  spec('ORT CPU, 2 threads', 'ort-node', 'f32', { threads: 2 }),
+];
+
+export const TRAINING: readonly SystemSpec[] = [
+  SRC_F32,
+  SRC_F16,
+  spec('tfjs-webgpu', 'tfjs', 'f32'),
+  spec('PyTorch CPU', 'torch', 'f32', { device: 'cpu' }),
+];
+
+export const GPU_INFERENCE: readonly SystemSpec[] = [
+  SRC_F32,
+  SRC_F16,
+  spec('ncnn-vulkan', 'ncnn', '8 bits'),
+  ...TORCH_CUDA,
+];
+
+export const GPU_TRAINING: readonly SystemSpec[] = [SRC_F32, SRC_F16, ...TORCH_CUDA];
+
+/** `src` always; of the others those whose modules are wanted. */
+export function chosen(systems: readonly SystemSpec[], peers: readonly string[] | undefined): SystemSpec[] {
+  return systems.filter(({ peer }) => peer === 'src' || !peers || peers.includes(peer));
+}
+
+export const PEERS: readonly string[] = ['ncnn', 'tfjs', 'ort-web', 'ort-node', 'torch'];
+
+function spec(
+  name: string,
+  peer: string,
+  claims: SystemSpec['claims'],
+  options: SystemSpec['options'] = {},
+): SystemSpec {
+  return { name, peer, claims, options };
+}
