@@ -147,7 +147,7 @@ class Uses {
   /** State becomes its new value element by element when nothing needs the old one any more. */
   isInPlace({ param, value }: Update): boolean {
     const node = this.#nodes.get(value);
-    if (!node || (node.op !== 'map' && !isPointwise(node.op)) || !node.inputs.includes(param)) return false;
+    if (!node || !isElementwise(node) || !node.inputs.includes(param)) return false;
     if (node.inputs.some((ref) => ref !== param && this.#residents.has(ref))) return false;
     const place = this.#places.get(value)!;
     const isLast = (this.#readers.get(param) ?? []).every(
@@ -155,4 +155,9 @@ class Uses {
     );
     return isLast && !this.#readers.has(value) && this.#results.get(value) === 1;
   }
+}
+
+/** Whether an element of a vector is made from that element of its operands, or from a sum. */
+function isElementwise({ op }: Node): boolean {
+  return op === 'map' || op === 'sum_rows' || isPointwise(op);
 }

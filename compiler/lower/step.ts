@@ -14,7 +14,7 @@ import { POINTWISE } from '../../runtime/kernels/pointwise.js';
 import type { Binding, Operand, Packing, PlanKernel, Step } from '../../runtime/plan.js';
 import type { Node, Ref, TensorType } from '../graph.js';
 import { geometryOf, packingOf } from '../layout.js';
-import { type EpilogueStep, epilogueOf, stepOf } from '../ops/epilogue.js';
+import { type EpilogueStep, epilogueOf, prologueOf, stepOf } from '../ops/epilogue.js';
 import { type As, POINTWISE_REACH } from '../ops/op.js';
 import { isPointwise } from '../ops/pointwise.js';
 import { opNamed } from '../ops/registry.js';
@@ -82,28 +82,28 @@ export function buildStep(node: Node, into: Operand, tables: Tables): Step {
     }
     return { slot, dtype, ...(texture && { texture }) };
   };
-  const pointwiseOperand = (i: number): PointwiseOperand => {
-    const type = inputTypes[i]!;
-    if (sameShape(type.shape, node.type.shape)) return { tensor: view(i) };
-    if (type.shape.length === 0) return { scalar: packed(i, packingOf(type)) };
-    return { vector: packed(i, vectorPacking(type, y.channels)) };
+  /** The steps that a kernel does to the value `ref`. */
+  const stepsTo = (ref: Ref, steps: readonly EpilogueStep[]): PointwiseStep[] => {
+    const { shape } = types.get(ref) ?? internal(`${ref} has no type`);
+    const operandOf = (i: number): PointwiseOperand => {
+      const type = inputTypes[i]!;
+      if (sameShape(type.shape, shape)) return { tensor: view(i) };
+      if (type.shape.length === 0) return { scalar: packed(i, packingOf(type)) };
+      return { vector: packed(i, vectorPacking(type, Number(shape[1]))) };
+    };
+    return steps.map(({ operand, ...step }) => {
+      const other = operand === undefined ? undefined : inputTypes[operand];
+      if (buffers.layout(ref) === 'weight')
+        keepsPadding(step, other && !sameShape(other.shape, shape) ? 1 : 0);
+      return operand === undefined ? step : { ...step, operand: operandOf(operand) };
+    });
   };
-  const epilogue = (): PointwiseStep[] => {
-    const steps = isPointwise(node.op) ? [stepOf(node)] : epilogueOf(node.attrs);
-    if (buffers.layout(node.ref) === 'weight') {
-      for (const step of steps) {
-        const other = step.operand === undefined ? undefined : inputTypes[step.operand];
-        keepsPadding(step, other && !sameShape(other.shape, node.type.shape) ? 1 : 0);
-      }
-    }
-    return steps.map(({ operand, ...step }) =>
-      operand === undefined ? step : { ...step, operand: pointwiseOperand(operand) },
-    );
-  };
+  const epilogue = () => stepsTo(node.ref, isPointwise(node.op) ? [stepOf(node)] : epilogueOf(node.attrs));
+  const prologue = () => stepsTo(node.inputs[0]!, prologueOf(node.attrs));
 
   const op = opNamed(node.op);
   if (typeof op.launch === 'string') return internal(`${node.op} has no kernel`);
-  const call = op.launch({ node, target, types: inputTypes, y, view, packed, epilogue });
+  const call = op.launch({ node, target, types: inputTypes, y, view, packed, epilogue, prologue });
   const reach = op.reach(inputTypes, node.attrs);
   return {
     name: `${node.ref} ${call.name}`,

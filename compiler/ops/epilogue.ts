@@ -8,7 +8,7 @@
 import { internal } from '../../diagnostics.js';
 import { applyRow } from '../../runtime/constants.js';
 import { POINTWISE } from '../../runtime/kernels/pointwise.js';
-import type { Attrs, Node, TensorType } from '../graph.js';
+import type { Attrs, AttrValue, Node, TensorType } from '../graph.js';
 import { sizeOf, type Tensor } from '../tensor.js';
 import { nchw } from './op.js';
 import { isPointwise, pointwiseAttr } from './pointwise.js';
@@ -45,8 +45,16 @@ function parseStep(text: string): EpilogueStep {
 }
 
 /** The epilogue of a fused node; none when it has no such attribute. */
-export function epilogueOf(attrs: Attrs): EpilogueStep[] {
-  const texts = attrs.epilogue;
+export function epilogueOf({ epilogue }: Attrs): EpilogueStep[] {
+  return stepsOf(epilogue);
+}
+
+/** What a kernel does to its operand 0 before anything else, in the same form. */
+export function prologueOf({ prologue }: Attrs): EpilogueStep[] {
+  return stepsOf(prologue);
+}
+
+function stepsOf(texts: AttrValue | undefined): EpilogueStep[] {
   return Array.isArray(texts) ? texts.map((text) => parseStep(String(text))) : [];
 }
 
@@ -60,8 +68,8 @@ export function stepOf(node: Node): EpilogueStep {
   };
 }
 
-export function applyEpilogue(value: Tensor, inputs: readonly Tensor[], attrs: Attrs): Tensor {
-  return epilogueOf(attrs).reduce((v, { op, attr = 0, operand, swapped }) => {
+export function applySteps(value: Tensor, inputs: readonly Tensor[], steps: readonly EpilogueStep[]): Tensor {
+  return steps.reduce((v, { op, attr = 0, operand, swapped }) => {
     const row = POINTWISE[op] ?? internal(`no pointwise row ${op}`);
     const other = operand === undefined ? undefined : spreadPhases(inputs[operand]!, v.shape);
     if (!other) return applyRow(row, [v], attr);

@@ -43,6 +43,8 @@ export interface Op {
   readonly onnx: OnnxForm | 'none';
   /** How many operands its kernel has of its own, where that takes an epilogue, whose operands follow them. */
   readonly operands?: number;
+  /** Whether its kernel takes operand 0 through the steps of a `prologue`, whose operands follow all others. */
+  readonly prologue?: true;
   /** Small concrete cases for the loop over the registry: the tests need no knowledge of the op. */
   readonly samples: readonly Sample[];
 }
@@ -82,6 +84,8 @@ export interface LaunchContext {
   packed(i: number, packing: Packing, as?: As): Vector & Weights;
   /** The node's `epilogue` attribute as the kernels take it. */
   epilogue(): readonly PointwiseStep[];
+  /** The same of its `prologue`. */
+  prologue(): readonly PointwiseStep[];
 }
 
 export type Launch = (context: LaunchContext) => KernelCall;

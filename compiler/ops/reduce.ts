@@ -69,9 +69,10 @@ function asColumn(x: View): View {
   return { ...x, dims: [1, pixels, 1] };
 }
 
-function launchSum({ node, types, view, y }: LaunchContext, mean: boolean) {
+function launchSum({ node, types, view, y, prologue, epilogue }: LaunchContext, mean: boolean) {
   const divisor = mean ? divisorOf(types[0]!.shape as readonly number[], node.attrs) : 1;
-  return sumRows({ x: asColumn(view(0)), y, keep: keepOf(node.attrs), divisor });
+  const steps = { prologue: prologue(), epilogue: epilogue() };
+  return sumRows({ x: asColumn(view(0)), y, keep: keepOf(node.attrs), divisor, ...steps });
 }
 
 const SAMPLES = [
@@ -86,6 +87,8 @@ const reduceSumOp: Op = {
   gradient: spread(() => ({ mean: false })),
   macs: () => 0,
   reach: () => GLOBAL_REACH,
+  operands: 1,
+  prologue: true,
   launch: (context) => launchSum(context, false),
   onnx: 'none',
   samples: [...SAMPLES, { inputs: [[5]], attrs: { keep: 'none' } }],
@@ -107,6 +110,8 @@ const reduceMeanOp: Op = {
   gradient: spread(({ ddof }) => ({ mean: true, ...(ddof !== undefined && { ddof }) })),
   macs: () => 0,
   reach: () => GLOBAL_REACH,
+  operands: 1,
+  prologue: true,
   launch: (context) => launchSum(context, true),
   onnx: 'none',
   samples: [...SAMPLES, { inputs: [[2, 3, 2, 2]], attrs: { keep: 'channel', ddof: 1 } }],
@@ -130,9 +135,17 @@ const sumColumnsOp: Op = {
   gradient: 'nodiff',
   macs: () => 0,
   reach: () => GLOBAL_REACH,
-  launch: ({ view, y }) => sumColumns({ x: view(0), y }),
+  prologue: true,
+  launch: ({ view, y, prologue }) => sumColumns({ x: view(0), y, prologue: prologue() }),
   onnx: 'none',
-  samples: [{ inputs: [[2, 3, 4, 5]] }],
+  samples: [
+    { inputs: [[2, 3, 4, 5]] },
+    // The padding of three channels must not be summed.
+    {
+      inputs: [[2, 3, 4, 5], [3], [2, 3, 4, 5]],
+      attrs: { prologue: ['offset(2)', 'mul($1)', 'sub($2, v)'] },
+    },
+  ],
 };
 
 /** What `sum_columns` left, summed to one pixel or scalar and divided by `divisor`. */
@@ -143,12 +156,17 @@ const sumRowsOp: Op = {
   gradient: 'nodiff',
   macs: () => 0,
   reach: () => GLOBAL_REACH,
-  launch: ({ node, view, y }) =>
-    sumRows({ x: view(0), y, keep: keepOf(node.attrs), divisor: Number(node.attrs.divisor) }),
+  operands: 1,
+  launch({ node, view, y, epilogue }) {
+    const divisor = Number(node.attrs.divisor);
+    return sumRows({ x: view(0), y, keep: keepOf(node.attrs), divisor, epilogue: epilogue() });
+  },
   onnx: 'none',
   samples: [
     { inputs: [[2, 3, 4, 1]], attrs: { keep: 'none', divisor: 1 } },
     { inputs: [[2, 3, 4, 1]], attrs: { keep: 'channel', divisor: 7 } },
+    { inputs: [[2, 3, 4, 1], []], attrs: { keep: 'none', divisor: 1, epilogue: ['offset(1)', 'mul($1)'] } },
+    { inputs: [[2, 3, 4, 1], [3]], attrs: { keep: 'channel', divisor: 1, epilogue: ['add($1)'] } },
   ],
 };
 

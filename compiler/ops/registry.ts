@@ -7,7 +7,7 @@ import { channelOps } from './channels.js';
 import { convOps } from './conv.js';
 import { convGradientOps } from './conv-gradients.js';
 import { convWeightOps } from './conv-weights.js';
-import { applyEpilogue } from './epilogue.js';
+import { applySteps, epilogueOf, prologueOf } from './epilogue.js';
 import { loadOps } from './load.js';
 import { mapOps } from './map.js';
 import type { Op } from './op.js';
@@ -15,12 +15,17 @@ import { pointwiseOps } from './pointwise.js';
 import { reduceOps } from './reduce.js';
 import { resampleOps } from './resample.js';
 
-/** A fused op's value includes its epilogue's. */
-function withEpilogue(op: Op): Op {
-  if (op.operands === undefined) return op;
+/** A fused op's value includes what its prologue and its epilogue do. */
+function withSteps(op: Op): Op {
+  if (op.operands === undefined && !op.prologue) return op;
   return {
     ...op,
-    reference: (inputs, attrs, shape) => applyEpilogue(op.reference(inputs, attrs, shape), inputs, attrs),
+    reference(inputs, attrs, shape) {
+      const [x, ...rest] = inputs;
+      const first = x && applySteps(x, inputs, prologueOf(attrs));
+      const value = op.reference(first ? [first, ...rest] : [], attrs, shape);
+      return applySteps(value, inputs, epilogueOf(attrs));
+    },
   };
 }
 
@@ -35,7 +40,7 @@ export const OPS: ReadonlyMap<string, Op> = new Map(
     ...reduceOps,
     ...loadOps,
     ...mapOps,
-  ].map((op) => [op.name, withEpilogue(op)]),
+  ].map((op) => [op.name, withSteps(op)]),
 );
 
 /** A node with the type that its op's shape rule gives; throws `ShapeError` when the operands do not fit. */

@@ -153,7 +153,7 @@ const factorOfOperand: Rule = {
   },
 };
 
-/** a * x + b * y = b * (x * a / b + y) for vectors and scalars: one chain, and running statistics change in place. */
+/** a * x + b * y = a * (y * b / a + x) for vectors and scalars: one chain, in which running statistics x change in place. */
 const weightedSum: Rule = {
   name: 'weighted-sum',
   apply({ op, inputs, type, loc }, context) {
@@ -161,8 +161,9 @@ const weightedSum: Rule = {
     if (op !== 'add' || type.shape.length > 1 || !x || !y) return undefined;
     if (!sameShape(x.type.shape, y.type.shape)) return undefined;
     const [a, b] = [Number(x.attrs.by), Number(y.attrs.by)];
-    const scaled = context.emit('scale', x.inputs, { by: a / b }, loc);
-    return context.emit('scale', [context.emit('add', [scaled, y.inputs[0]!], {}, loc)], { by: b }, loc);
+    if (a === 0) return undefined;
+    const scaled = context.emit('scale', y.inputs, { by: b / a }, loc);
+    return context.emit('scale', [context.emit('add', [scaled, x.inputs[0]!], {}, loc)], { by: a }, loc);
   },
 };
 

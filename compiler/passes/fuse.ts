@@ -10,9 +10,9 @@ import { sameShape } from '../ops/types.js';
 import type { Rule, RuleContext } from '../rewrite.js';
 
 /** Storage buffers that a kernel may bind on every device; one of them is the result. */
-const MAX_BINDINGS = 8;
+export const MAX_BINDINGS = 8;
 
-const COMMUTATIVE: ReadonlySet<string> = new Set(['add', 'mul', 'maximum', 'minimum']);
+export const COMMUTATIVE: ReadonlySet<string> = new Set(['add', 'mul', 'maximum', 'minimum']);
 
 /** `into` with `node` at the end of its epilogue; the operand `at` becomes the value in registers. */
 function absorb(node: Node, at: number, into: Node, context: RuleContext): Ref | undefined {

@@ -7,7 +7,9 @@ import { algebra } from './algebra.js';
 import { gradientConvs, splitSums, upsampledConvs } from './backward.js';
 import { flatten, nestConcats } from './concats.js';
 import { shareCommon } from './cse.js';
+import { factors } from './factors.js';
 import { fuseKernels, fuseMap, fuseStores } from './fuse.js';
+import { fuseSums, repeatMaps } from './maps.js';
 import { foldAffine, phases } from './simplify.js';
 
 export interface PassLog {
@@ -42,12 +44,15 @@ const TRAINING: Passes = [
   ['drop unused nodes', dropUnused],
   ['share common subexpressions', shareSubexpressions],
   ['simplify what differentiation left', rules(algebra)],
+  ['factor vectors out of sums', rules(factors)],
   ['gradients of convs as convs', rules(gradientConvs)],
   ['split sums in two halves', halveSums],
   ['share common subexpressions', shareSubexpressions],
   ['flatten concats', rules(flatten)],
   ['fuse into epilogues', rules(fuseKernels)],
   ['fuse pointwise chains', rules(fuseMap)],
+  ['repeat cheap chains', repeatChains],
+  ['fuse into sums', rules(fuseSums)],
 ];
 
 /** Of a step's forward pass, before differentiation. */
@@ -123,6 +128,11 @@ function nest(graph: Graph): { graph: Graph; did: string } {
 function halveSums(graph: Graph): { graph: Graph; did: string } {
   const { graph: result, split } = splitSums(graph);
   return { graph: result, did: report(split ? [`${split} sums`] : []) };
+}
+
+function repeatChains(graph: Graph): { graph: Graph; did: string } {
+  const { graph: result, repeated } = repeatMaps(graph);
+  return { graph: result, did: report(repeated ? [`${repeated} maps`] : []) };
 }
 
 function report(parts: readonly string[]): string {

@@ -3,9 +3,10 @@
 // adjoint, spreads a value back. Intermediate sums should be f32 whatever the storage of the operands.
 
 import type { Dim } from '../dims.js';
+import { putFunction, termFunction } from './epilogue.js';
 import { gather } from './gather.js';
 import type { KernelCall, PointwiseStep, View } from './kernel.js';
-import { assemble, elementIndex, groupsOf, load, numbersIn, reads, store, writes } from './text.js';
+import { assemble, groupsOf, numbersIn, reads, stepUses, writes } from './text.js';
 
 const LANES = 64;
 const RUN = 64;
@@ -13,62 +14,76 @@ const RUN = 64;
 /** `channel` leaves a value per channel, `none` a scalar. */
 export type Keep = 'channel' | 'none';
 
-/** Sums the columns of `x`, in runs, because a long sum in f32 loses what it adds; `y` is one column wide. */
-export function sumColumns({ x, y }: { x: View; y: View }): KernelCall {
-  return gather('sum_columns', { x, y }, [
-    'var value = Value();',
-    `for (var first = 0u; first < u.x_w; first += ${RUN}u) {`,
-    'var run = Value();',
-    `for (var i = first; i < min(first + ${RUN}u, u.x_w); i++) { run += x_at(image, row, i, group); }`,
-    'value += run;',
-    '}',
-  ]);
+interface SumSpec {
+  readonly x: View;
+  readonly y: View;
+  /** What becomes of the elements of `x` before they are summed. */
+  readonly prologue?: readonly PointwiseStep[];
 }
 
-interface SumRowsSpec {
-  /** One column wide. */
-  readonly x: View;
-  /** One pixel; one channel where `keep` is `none`. */
-  readonly y: View;
+/** Sums the columns of `x`, in runs, because a long sum in f32 loses what it adds; `y` is one column wide. */
+export function sumColumns({ x, y, prologue = [] }: SumSpec): KernelCall {
+  const uniforms: Record<string, Dim> = {};
+  const functions = termFunction(x, prologue, numbersIn(uniforms));
+  const lines = [
+    'var value = Value();',
+    'let start = (image * u.x_h + row) * u.x_w;',
+    `for (var first = 0u; first < u.x_w; first += ${RUN}u) {`,
+    'var run = Value();',
+    `for (var i = first; i < min(first + ${RUN}u, u.x_w); i++) { run += term(start + i, group); }`,
+    'value += run;',
+    '}',
+  ];
+  return gather(nameOf('sum_columns', prologue), { x, y }, lines, {
+    uniforms,
+    functions,
+    uses: stepUses(prologue),
+  });
+}
+
+interface SumRowsSpec extends SumSpec {
   readonly keep: Keep;
   /** Of the sum, for a mean: a count. */
   readonly divisor?: number;
+  readonly epilogue?: readonly PointwiseStep[];
 }
 
-/** Sums the rows of all images: each lane its share of the pixels, then one lane the lanes. */
-export function sumRows({ x, y, keep, divisor = 1 }: SumRowsSpec): KernelCall {
+/** Sums the rows of all images, of one column each, to one pixel: each lane its share, then one lane the lanes. */
+export function sumRows({ x, y, keep, divisor = 1, prologue = [], epilogue = [] }: SumRowsSpec): KernelCall {
   const groups = groupsOf(x.channels);
   const uniforms: Record<string, Dim> = { x_n: x.dims[0], x_h: x.dims[1], groups, divisor };
   const numbers = numbersIn(uniforms);
   const [first, end] = keep === 'channel' ? ['id.x', 'id.x + 1u'] : ['0u', 'u.groups'];
-  const from = load(x, 4, elementIndex(x, 4, 'pixel', 'group', numbers));
-  const to = elementIndex(y, 4, '0u', first, numbers);
   const scalar = keep === 'none' ? 'sum = Value(dot(sum, Value(1)), 0, 0, 0);' : '';
   return assemble({
-    name: `sum_rows_${keep}`,
+    name: nameOf(`sum_rows_${keep}`, [...prologue, ...epilogue]),
     uniforms,
-    uses: [reads(x), writes(y)],
+    uses: [reads(x), writes(y), ...stepUses([...prologue, ...epilogue])],
     width: 4,
     body: [
+      ...termFunction(x, prologue, numbers),
+      ...putFunction(y, epilogue, 4, numbers),
       `var<workgroup> lanes: array<Value, ${LANES}>;`,
       `@compute @workgroup_size(${LANES})`,
       'fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) lane: u32) {',
       'var sum = Value();',
       `for (var group = ${first}; group < ${end}; group++) {`,
-      `for (var pixel = lane; pixel < u.x_n * u.x_h; pixel += ${LANES}u) {`,
-      `sum += ${from};`,
-      '} }',
+      `for (var pixel = lane; pixel < u.x_n * u.x_h; pixel += ${LANES}u) { sum += term(pixel, group); }`,
+      '}',
       'lanes[lane] = sum;',
       'workgroupBarrier();',
       'if (lane > 0u) { return; }',
       `for (var i = 1u; i < ${LANES}u; i++) { sum += lanes[i]; }`,
       scalar,
-      'sum /= f32(u.divisor);',
-      store(y, 4, to, 'sum'),
+      `put(0u, ${first}, 0u, sum / f32(u.divisor));`,
       '}',
     ],
     workgroups: [[{ dim: keep === 'channel' ? groups : 1, per: 1 }], [], []],
   });
+}
+
+function nameOf(name: string, steps: readonly PointwiseStep[]): string {
+  return [name, ...steps.map(({ op }) => op)].join('_');
 }
 
 interface SumPartsSpec {

@@ -2,7 +2,10 @@
 
 import { expect, test } from 'vitest';
 import type { Graph } from '../../compiler/graph.js';
-import { prepareStep } from '../../compiler/passes/pipeline.js';
+import { lower } from '../../compiler/lower.js';
+import { optimizeStep, prepareStep } from '../../compiler/passes/pipeline.js';
+import { residentsOf } from '../../compiler/step-plan.js';
+import { GENERIC } from '../../compiler/target.js';
 import { parseGraph, printGraph } from '../../compiler/text.js';
 
 const W = (name: string, shape: string) => `@${name}: f32[${shape}] = constant(0)`;
@@ -18,6 +21,12 @@ function prepared(text: string): string {
   return body(prepareStep(parseGraph(text)).graph);
 }
 
+/** After the passes after differentiation. */
+function optimized(text: string): string {
+  const graph = parseGraph(text);
+  return body(optimizeStep(graph, residentsOf(graph)).graph);
+}
+
 test('nearest x2 and a 3x3 conv are the adjoint of a strided 4x4 conv', () => {
   expect(
     prepared(`graph g(%x: f32[2,4,5,6], ${W('w', '8,4,3,3')}) {
@@ -28,4 +37,87 @@ test('nearest x2 and a 3x3 conv are the adjoint of a strided 4x4 conv', () => {
   ).toBe(`  %0 = nearest_kernel(@w) : f32[4,8,4,4]
   %1 = conv2d_dgrad(%x, %0) {extent=["10","12"], pad=1, stride=2} : f32[2,8,10,12]
   return %1`);
+});
+
+test('sums take what is done to their operand, and what is done to the sum', () => {
+  expect(
+    optimized(`graph g(%x: f32[2,4,40,40], %y: f32[2,4,40,40], ${W('b', '4')}) {
+  %0 = sub(%x, %y) : f32[2,4,40,40]
+  %1 = abs(%0) : f32[2,4,40,40]
+  %2 = reduce_mean(%1) {keep="channel"} : f32[4]
+  %3 = offset(%2) {by=0.5} : f32[4]
+  %4 = mul(%3, @b) : f32[4]
+  return %4
+}`),
+  ).toBe(`  %0 = sum_columns(%x, %y) {prologue=["sub($1)","abs"]} : f32[2,4,40,1]
+  %1 = sum_rows(%0, @b) {divisor=3200, epilogue=["offset(0.5)","mul($1)"], keep="channel"} : f32[4]
+  return %1`);
+});
+
+test('what one image and vectors make is computed where it is read', () => {
+  expect(
+    optimized(`graph g(%x: f32[2,4,8,8], %y: f32[2,4,8,8], ${W('m', '4')}, ${W('s', '4')}) {
+  %0 = sub(%x, @m) : f32[2,4,8,8]
+  %1 = square(%0) : f32[2,4,8,8]
+  %2 = reduce_sum(%1) {keep="channel"} : f32[4]
+  %3 = mul(%0, @s) : f32[2,4,8,8]
+  %4 = sub(%y, %0) : f32[2,4,8,8]
+  return %2, %3, %4
+}`),
+  ).toBe(`  %0 = reduce_sum(%x, @m) {keep="channel", prologue=["sub($1)","square"]} : f32[4]
+  %1 = map(%x, @s, @m) {epilogue=["sub($2)","mul($1)"]} : f32[2,4,8,8]
+  %2 = map(%x, %y, @m) {epilogue=["sub($2)","sub($1, v)"]} : f32[2,4,8,8]
+  return %0, %1, %2`);
+});
+
+test('what a conv reads is written once, and then read', () => {
+  expect(
+    optimized(`graph g(%x: f32[2,4,8,8], ${W('m', '4')}, ${W('w', '4,4,3,3')}) {
+  %0 = sub(%x, @m) : f32[2,4,8,8]
+  %1 = reduce_sum(%0) {keep="channel"} : f32[4]
+  %2 = conv2d(%0, @w) {pad=1, stride=1} : f32[2,4,8,8]
+  return %1, %2
+}`),
+  ).toBe(`  %0 = map(%x, @m) {epilogue=["sub($1)"]} : f32[2,4,8,8]
+  %1 = reduce_sum(%0) {keep="channel"} : f32[4]
+  %2 = conv2d(%0, @w) {pad=1, stride=1} : f32[2,4,8,8]
+  return %1, %2`);
+});
+
+test('vectors that all terms have as a factor multiply their sum', () => {
+  expect(
+    optimized(`graph g(%x: f32[2,4,8,8], %y: f32[2,4,8,8], ${W('g', '4')}, ${W('r', '4')}, ${W('c', '4')}) {
+  %0 = mul(@g, @r) : f32[4]
+  %1 = mul(%y, %0) : f32[2,4,8,8]
+  %2 = square(@r) : f32[4]
+  %3 = scale(%2) {by=-0.5} : f32[4]
+  %4 = mul(%3, %0) : f32[4]
+  %5 = mul(%x, %4) : f32[2,4,8,8]
+  %6 = add(%1, %5) : f32[2,4,8,8]
+  %7 = mul(@c, %0) : f32[4]
+  %8 = add(%6, %7) : f32[2,4,8,8]
+  return %8
+}`),
+  ).toBe(`  %0 = map(@g, @r) {epilogue=["mul($1)"]} : f32[4]
+  %1 = map(@r, @r) {epilogue=["mul($1)","scale(-0.5)"]} : f32[4]
+  %2 = map(%x, %1, %y, @c, %0) {epilogue=["mul($1)","add($2)","add($3)","mul($4)"]} : f32[2,4,8,8]
+  return %2`);
+});
+
+test('running statistics change in place, in the kernel that sums', () => {
+  const text = `graph g(%x: f32[2,4,40,40], @v: f32[4] = constant(1) frozen) {
+  %0 = reduce_mean(%x) {keep="channel"} : f32[4]
+  %1 = scale(@v) {by=0.75} : f32[4]
+  %2 = scale(%0) {by=0.25} : f32[4]
+  %3 = add(%1, %2) : f32[4]
+  update @v = %3
+  return %x
+}`;
+  expect(optimized(text)).toBe(`  %0 = sum_columns(%x) : f32[2,4,40,1]
+  %1 = sum_rows(%0, @v) {divisor=3200, epilogue=["scale(0.3333333333333333)","add($1)","scale(0.75)"], keep="channel"} : f32[4]
+  update @v = %1
+  return %x`);
+  const { graph } = optimizeStep(parseGraph(text), new Set(['@v']));
+  const persistence = { residents: new Map([['@v', 0]]), gradients: new Map() };
+  expect(lower(graph, GENERIC, persistence).plan.steps).toHaveLength(2);
 });
