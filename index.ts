@@ -13,7 +13,12 @@ import type { Network, Program } from './dsl/index.js';
 import { matchWeights } from './formats/match.js';
 import { writeOnnx } from './formats/onnx.js';
 import type { WeightFile } from './formats/weights.js';
-import { checkPlan, type Executor, open as execute } from './runtime/executor.js';
+import {
+  checkPlan,
+  type Network as DeviceNetwork,
+  type Executor,
+  open as execute,
+} from './runtime/executor.js';
 import type { Tuned } from './runtime/kernels/conv_family.js';
 import { type Ort, OrtNetwork } from './runtime/ort-executor.js';
 import type { DType, Plan } from './runtime/plan.js';
@@ -23,11 +28,15 @@ export { type Compiled, type CompileOptions, compile, planFor } from './dsl/comp
 export { load } from './dsl/index.js';
 export { readWeights } from './formats/detect.js';
 export type { PlanarImage } from './runtime/image.js';
+export { type Profile, profileOf, type Recording } from './runtime/profile.js';
+export { measureCeilings } from './runtime/profile-ceilings.js';
+export { traceOf } from './runtime/profile-trace.js';
 export type { ImageSource } from './train/data/images.js';
 export type { Recorder } from './train/record.js';
 export type { TrainingState } from './train/state.js';
 export { type Training, type TrainRequest, train } from './train/train.js';
 export type {
+  DeviceNetwork,
   Executor,
   Graph,
   Network,
@@ -62,7 +71,7 @@ export interface OpenOptions extends PlanOptions {
  * Puts a compiled network with its weights on a device. The result's `run` takes planar RGB in [0, 1] of any size and
  * gives planar RGB, not clamped. Throws `UserError` when the weights are another network's.
  */
-export function open(device: GPUDevice, compiled: Compiled, options: OpenOptions): Promise<Executor> {
+export function open(device: GPUDevice, compiled: Compiled, options: OpenOptions): Promise<DeviceNetwork> {
   return openPlan(device, planFor(compiled, targetFor(device, options.precision, options.tuned)), options);
 }
 
@@ -71,7 +80,7 @@ export async function openPlan(
   device: GPUDevice,
   plan: Plan,
   { weights, ...options }: PlanOptions,
-): Promise<Executor> {
+): Promise<DeviceNetwork> {
   checkPlan(plan); // before anything is looked up in it
   return execute(device, plan, matchWeights(plan.parameters, weights), options);
 }

@@ -1,7 +1,7 @@
 // What is left of a recording: its figures, and the trace as a file.
 
 import { fail } from '../diagnostics.js';
-import type { Executor } from '../index.js';
+import type { DeviceNetwork, Executor } from '../index.js';
 import {
   type Ceilings,
   type Profile,
@@ -49,7 +49,7 @@ export async function keepProfile(
 /** `network`, whose first image is profiled. */
 export function profileFirst(
   name: string,
-  network: Pick<Executor, 'run'>,
+  network: DeviceNetwork,
   trace: string,
   ceilings: Ceilings,
   report: (profiled: Profiled) => void,
@@ -59,12 +59,9 @@ export function profileFirst(
     async run(image, options) {
       if (!isFirst) return network.run(image, options);
       isFirst = false;
-      const recordings: Recording[] = [];
-      const onRecorded = (recording: Recording) => recordings.push(recording);
-      const result = await network.run(image, { ...options, onRecorded });
+      const { result, recording } = await network.record(image, options);
       const of = `${name} on ${image.width}x${image.height} pixels`;
-      for (const recording of recordings)
-        report(await keepProfile(of, trace, recording, { ceilings, runs: 1 }));
+      report(await keepProfile(of, trace, recording, { ceilings, runs: 1 }));
       return result;
     },
   };

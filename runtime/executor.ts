@@ -14,7 +14,7 @@ import type { Recording } from './profile.js';
 import { Clock } from './profile-clock.js';
 import { buildProgram, type Parts, type Program } from './program.js';
 import { Readback } from './readback.js';
-import { largestPiece, type Machinery, runProgram, warmUp } from './run.js';
+import { largestPiece, runProgram, warmUp } from './run.js';
 import { type Schedule, type Size, sizesOf } from './schedule.js';
 import { planTiles, roundSize } from './tiles.js';
 import { inTurn } from './turns.js';
@@ -30,8 +30,6 @@ export interface RunOptions {
   /** Called now and then with the fraction that is done, 1 at the end. */
   readonly onProgress?: (fraction: number) => void;
   readonly signal?: AbortSignal;
-  /** Given what the device and the host did for this image, and when; the device needs `timestamp-query`. */
-  readonly onRecorded?: (recording: Recording) => void;
 }
 
 /** A network that is ready to run, on whatever device. */
@@ -40,6 +38,11 @@ export interface Executor {
   run(image: PlanarImage, options?: RunOptions): Promise<PlanarImage>;
   /** Frees what the network holds once all runs have ended. The device stays open. */
   close(): Promise<void>;
+}
+
+export interface Recorded {
+  readonly result: PlanarImage;
+  readonly recording: Recording;
 }
 
 /** WebGPU does not say how much there is. */
@@ -124,7 +127,29 @@ export class Network implements Executor {
   }
 
   run(image: PlanarImage, options: RunOptions = {}): Promise<PlanarImage> {
-    return this.#inTurn(() => this.#run(image, options));
+    return this.#inTurn(async () => {
+      const { machinery, result } = await this.#begin(image, options);
+      await runProgram(machinery, image, result);
+      return result;
+    });
+  }
+
+  /** The same, and what the device and the host did for it; the device needs `timestamp-query`. */
+  record(image: PlanarImage, options: RunOptions = {}): Promise<Recorded> {
+    return this.#inTurn(async () => {
+      const { machinery, result } = await this.#begin(image, options);
+      const { device, facts, pacer, program } = machinery;
+      await warmUp(program, pacer);
+      const clock = await Clock.open({ device, guard: this.#guard, pacer });
+      pacer.time(clock);
+      try {
+        await runProgram(machinery, image, result);
+        return { result, recording: await clock.recording(facts.plan) };
+      } finally {
+        pacer.time(undefined);
+        clock.destroy();
+      }
+    });
   }
 
   close(): Promise<void> {
@@ -134,7 +159,8 @@ export class Network implements Executor {
     });
   }
 
-  async #run(image: PlanarImage, { onProgress, signal, onRecorded }: RunOptions): Promise<PlanarImage> {
+  /** All that is needed to compute `result`, which has no values yet. */
+  async #begin(image: PlanarImage, { onProgress, signal }: RunOptions) {
     const result = emptyResult(this.#parts.facts, image);
     signal?.throwIfAborted();
     const { width, height } = image;
@@ -149,23 +175,7 @@ export class Network implements Executor {
       },
     });
     const { device, facts } = this.#parts;
-    const machinery = { device, facts, pacer: this.#pacer, program, readback };
-    if (onRecorded) onRecorded(await this.#record(machinery, () => runProgram(machinery, image, result)));
-    else await runProgram(machinery, image, result);
-    return result;
-  }
-
-  async #record({ device, facts, pacer, program }: Machinery, run: () => Promise<void>): Promise<Recording> {
-    await warmUp(program, pacer);
-    const clock = await Clock.open({ device, guard: this.#guard, pacer });
-    pacer.time(clock);
-    try {
-      await run();
-      return await clock.recording(facts.plan);
-    } finally {
-      pacer.time(undefined);
-      clock.destroy();
-    }
+    return { machinery: { device, facts, pacer: this.#pacer, program, readback }, result };
   }
 
   async #load(size: Size): Promise<Loaded> {

@@ -24,7 +24,12 @@ export interface LayerOptions {
 
 /** A layer for each task; the same object for tasks of one layer. */
 export function layersOf(plan: Plan, { groupOf }: LayerOptions = {}): (task: Task) => Layer {
-  const names = namesOf(plan);
+  // The gradients of a layer have many shapes; what it makes forwards has one, or one for each size it is used at.
+  const placeOf = (step: Step): Place => ({
+    ...(step.loc && { at: printLoc(step.loc) }),
+    ...(!groupOf && { shape: shapeOf(plan, step) }),
+  });
+  const names = namesOf(plan, placeOf);
   const layers = new Map<string, Layer>();
   const shared = (layer: Layer): Layer => {
     const key = JSON.stringify([layer.group, layer.at ?? layer.name, layer.shape]);
@@ -33,12 +38,9 @@ export function layersOf(plan: Plan, { groupOf }: LayerOptions = {}): (task: Tas
     return known;
   };
   const ofStep = ({ step }: StepTask): Layer => {
-    const at = step.loc && printLoc(step.loc);
-    const name = (at && names.get(at)) ?? plan.kernels[step.kernel]!.name;
-    const group = groupOf?.(step);
-    // The gradients of a layer have many shapes; what it makes forwards has one, or one for each size it is used at.
-    const shape = groupOf ? undefined : shapeOf(plan, step);
-    return shared({ name, ...(at && { at }), ...(group && { group }), ...(shape && { shape }) });
+    const place = placeOf(step);
+    const name = names.get(keyOf(place)) ?? plan.kernels[step.kernel]!.name;
+    return shared({ name, ...place, ...(groupOf && { group: groupOf(step) }) });
   };
   const own = ({ name, group }: OwnTask): Layer => shared({ name, group });
   const known = new Map<Task, Layer>();
@@ -49,22 +51,28 @@ export function layersOf(plan: Plan, { groupOf }: LayerOptions = {}): (task: Tas
   };
 }
 
+type Place = Pick<Layer, 'at' | 'shape'>;
+
+function keyOf({ at, shape }: Place): string {
+  return `${at} ${shape}`;
+}
+
 function shapeOf({ buffers }: Plan, { writes }: Step): string {
   const [, ...size] = buffers[writes.buffer]!.dims;
   return `(${[writes.channels, ...size].map(printDim).join(', ')})`;
 }
 
-/** By the place in the text: the pattern of the paths that the steps from there take their parameters from. */
-function namesOf(plan: Plan): Map<string, string> {
+/** By place: the pattern of the paths that the steps from there take their parameters from. */
+function namesOf(plan: Plan, placeOf: (step: Step) => Place): Map<string, string> {
   const paths = new Map<string, Set<string>>();
   for (const step of plan.steps) {
     const param = firstParameter(plan, step);
     if (!step.loc || param === undefined) continue;
-    const at = printLoc(step.loc);
-    const known = paths.get(at) ?? new Set();
-    paths.set(at, known.add(param.replace(/\.\w+$/, '')));
+    const key = keyOf(placeOf(step));
+    const known = paths.get(key) ?? new Set();
+    paths.set(key, known.add(param.replace(/\.\w+$/, '')));
   }
-  return new Map([...paths].map(([at, set]) => [at, patternOf([...set])]));
+  return new Map([...paths].map(([key, set]) => [key, patternOf([...set])]));
 }
 
 /** A layer's own come first; those of what is fused into it follow. */

@@ -31,18 +31,13 @@ describeOnDevice('a recording', ({ gpu }) => {
   async function both(plan: Plan, size: readonly [number, number], tile?: number) {
     const network = await open(gpu, plan, toyWeights(plan), tile === undefined ? {} : { tile });
     const image = photo(...size);
-    let recording: Recording | undefined;
     try {
       const plain = await network.run(image);
       const began = performance.now();
-      const recorded = await network.run(image, {
-        onRecorded(one) {
-          recording = one;
-        },
-      });
+      const { result: recorded, recording } = await network.record(image);
       const ended = performance.now();
       const again = await network.run(image);
-      return { plain, recorded, again, recording: recording!, began, ended };
+      return { plain, recorded, again, recording, began, ended };
     } finally {
       await network.close();
     }
