@@ -44,6 +44,8 @@ export class Clock {
   /** The device's time 0, and the earliest time of the host's at which that can have been. */
   #zero: bigint | undefined;
   #offset = Number.NEGATIVE_INFINITY;
+  /** When the last task that is noted ended, of the device's time. */
+  #ended = Number.NEGATIVE_INFINITY;
 
   private constructor(queries: GPUQuerySet, resolved: GPUBuffer, readback: Readback) {
     this.#queries = queries;
@@ -160,9 +162,10 @@ export class Clock {
     const at = (index: number) => Number(times[index]! - this.#zero!) / 1e6;
     this.#offset = Math.max(this.#offset, sent - at(0));
     for (const [i, task] of tasks.entries()) {
-      const from = at(2 * i);
-      // Clocks of some devices are not monotonic.
-      this.#device.push({ task, from, to: Math.max(from, at(2 * i + 1)) });
+      // A device may take up a pass while the one before still runs: that time is the other's.
+      const from = Math.max(at(2 * i), this.#ended);
+      this.#ended = Math.max(from, at(2 * i + 1));
+      this.#device.push({ task, from, to: this.#ended });
     }
   }
 }
