@@ -27,7 +27,7 @@ export interface Timed {
 export function checkClock(device: GPUDevice): void {
   if (device.features.has('timestamp-query')) return;
   fail('this device cannot be profiled: it has no `timestamp-query`', {
-    help: 'use another: --device software',
+    help: 'use one that has it: --device software takes lavapipe where that is installed',
   });
 }
 

@@ -34,7 +34,7 @@ const HOST_ROWS: Readonly<Record<HostWork, number>> = { encode: 2, upload: 3, 'r
 
 export function traceOf(recording: Recording, options: LayerOptions = {}): Trace {
   const { plan, device, host } = recording;
-  const start = Math.min(...[device[0], ...host].map((span) => span?.from ?? Infinity));
+  const start = host.reduce((first, { from }) => Math.min(first, from), device[0]?.from ?? Infinity);
   const spanOf = ({ from, to }: { readonly from: number; readonly to: number }) => ({
     ph: 'X' as const,
     pid: PROCESS,
