@@ -57,7 +57,7 @@ export async function openDevice({ device: wanted = 'auto' }: DeviceOptions = {}
 const GPU_MEMORY = 2 ** 32;
 
 /** Of the machine, or of the container. */
-function hostMemory(): number {
+export function hostMemory(): number {
   return Math.min(totalmem(), process.constrainedMemory() || Infinity);
 }
 
