@@ -44,6 +44,26 @@ function parseSetting(text: string): Settings {
   return { [name]: (sign ? -1 : 1) * numberValue(value!, span) };
 }
 
+/** For what networks run on. */
+export function deviceOption(): Option {
+  return new Option(
+    '--device <which>',
+    'auto, hardware, software, cpu (through ONNX Runtime), or a part of its name',
+  ).default('auto');
+}
+
+/** For what needs WebGPU. */
+export function gpuOption(): Option {
+  return new Option('--device <which>', 'auto, hardware, software, or a part of its name')
+    .default('auto')
+    .argParser((device) => {
+      if (device !== 'cpu') return device;
+      return fail('--device cpu: ONNX Runtime runs networks; it cannot train or check them', {
+        help: 'use --device software, which computes on the CPU too',
+      });
+    });
+}
+
 export function precisionOption(description: string): Option {
   return new Option('--precision <type>', description).choices(['f32', 'f16']);
 }

@@ -9,6 +9,7 @@ import { compileCommand } from './commands/compile.js';
 import { convertCommand } from './commands/convert.js';
 import { doctorCommand } from './commands/doctor.js';
 import { evalCommand } from './commands/eval.js';
+import { exportCommand } from './commands/export.js';
 import { fetchCommand } from './commands/fetch.js';
 import { fmtCommand } from './commands/fmt.js';
 import { inspectCommand } from './commands/inspect.js';
@@ -30,6 +31,7 @@ const COMMANDS: readonly ((io: Io) => Command)[] = [
   checkCommand,
   blendCommand,
   convertCommand,
+  exportCommand,
   inspectCommand,
   fetchCommand,
   fmtCommand,

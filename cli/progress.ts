@@ -14,7 +14,7 @@ export type RunEvent =
       readonly weights: string;
       readonly precision: string;
       readonly device: string;
-      readonly kind: 'hardware' | 'software';
+      readonly kind: 'hardware' | 'software' | 'cpu';
       /** Which device was chosen and why, and how to get a faster one. */
       readonly summary: string;
     }

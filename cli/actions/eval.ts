@@ -3,13 +3,14 @@
 import { join, resolve } from 'node:path';
 import { fail } from '../../diagnostics.js';
 import type { Image, Planes } from '../../formats/image.js';
-import { compile, open } from '../../index.js';
-import { openDevice } from '../../runtime/node.js';
+import { compile } from '../../index.js';
+import { chooseDevice } from '../../runtime/node-choice.js';
 import { evaluate, type Result, type Scores, type TestImage } from '../../train/validation.js';
 import { prepareOutput, writeAtomic } from '../files.js';
 import { printable } from '../human.js';
 import { encodePng } from '../images/png.js';
 import { type Io, write } from '../io.js';
+import { openOn, precisionOn } from '../network-device.js';
 import { readGraph } from '../package.js';
 import { chooseWeights, type NetworkOptions, trainedWeights } from '../run-weights.js';
 import { statusLine } from '../status-line.js';
@@ -36,10 +37,10 @@ export async function measure(io: Io, path: string, options: EvalOptions): Promi
   const files = await listTestFiles(data, scale, dataLr);
   const resultOf = options.save === undefined ? undefined : resultsIn(options.save, files);
 
-  const device = await openDevice({ device: options.device });
+  const device = await chooseDevice({ device: options.device });
   const line = statusLine(io.stderr);
   try {
-    const network = await open(device.gpu, compiled, { weights, precision, memory: device.memory });
+    const network = await openOn(device, compiled, { weights, precision });
     const table = json
       ? undefined
       : scoreTable(compiled.network.name, [...files.map(({ name }) => name), MEAN]);
@@ -58,7 +59,13 @@ export async function measure(io: Io, path: string, options: EvalOptions): Promi
     };
     const { rows, mean } = await evaluate(readAll(files, scale), upscale, finish);
     if (table) return await write(io.stdout, table.row(MEAN, mean.ours, mean.bicubic));
-    const facts = { network: compiled.network.name, weights: weights.name, scale, precision };
+    const facts = {
+      network: compiled.network.name,
+      weights: weights.name,
+      scale,
+      device: device.description.name,
+      precision: precisionOn(device, precision),
+    };
     const images = rows.map(({ name, ours, bicubic }) => ({ name, ...ours, bicubic }));
     const result = { ...facts, images, mean: { ...mean.ours, bicubic: mean.bicubic } };
     await write(io.stdout, `${JSON.stringify(result)}\n`);

@@ -4,12 +4,14 @@ import { fail } from '../../diagnostics.js';
 import { printShape } from '../../dsl/index.js';
 import type { ImageFormat } from '../../formats/image-format.js';
 import type { WeightFile } from '../../formats/weights.js';
-import { type Compiled, compile, open } from '../../index.js';
+import { type Compiled, compile } from '../../index.js';
 import { type NodeDevice, openDevice } from '../../runtime/node.js';
+import { type CpuDevice, chooseDevice } from '../../runtime/node-choice.js';
 import { measureCeilings } from '../../runtime/profile-ceilings.js';
 import { openCodec } from '../codec.js';
 import type { Io } from '../io.js';
 import { type Batch, listJobs } from '../jobs.js';
+import { openOn, openOnGpu, precisionOn } from '../network-device.js';
 import type { ProfileFile } from '../options.js';
 import { readGraph } from '../package.js';
 import { type Profiled, profileFirst, traceBeside } from '../profile.js';
@@ -37,6 +39,11 @@ export async function run(io: Io, path: string, options: RunOptions, named: bool
   if (!named && weights !== undefined) failWithoutNetwork(weights);
   if (input === undefined) {
     fail('which image? --input is missing', { help: 'add --input photo.jpg, or --input photos/' });
+  }
+  if (options.profile && options.device === 'cpu') {
+    fail('--profile measures WebGPU devices, and --device cpu is ONNX Runtime', {
+      help: 'use --device software, which computes on the CPU too',
+    });
   }
   const source = await readGraph(path);
   const choice = chooseWeights(source, options);
@@ -84,6 +91,9 @@ export function scaleOf({ network }: Compiled, file: string): number {
   return scale;
 }
 
+/** The CPU is never lost. */
+const NEVER = new Promise<never>(() => {});
+
 interface Computing extends Pick<RunOptions, 'precision' | 'tile' | 'device'> {
   /** Where the trace of a profile goes, if one is wanted. */
   readonly trace: string | undefined;
@@ -101,26 +111,32 @@ async function upscale(
   const codec = openCodec();
   const giveUp = () => void codec.close();
   signal.addEventListener('abort', giveUp);
-  let device: NodeDevice | undefined;
+  let device: NodeDevice | CpuDevice | undefined;
   const openNetwork = async (): Promise<Opened> => {
-    device = await openDevice({ device: wanted });
-    const ceilings = trace === undefined ? undefined : await measureCeilings(device.gpu);
-    const tiles = tile === 'auto' ? {} : { tile };
-    const network = await open(device.gpu, compiled, { weights, precision, memory: device.memory, ...tiles });
+    const opening = { weights, precision, ...(tile !== 'auto' && { tile }) };
+    let network: Opened['network'];
+    if (trace === undefined) {
+      device = await chooseDevice({ device: wanted });
+      network = await openOn(device, compiled, opening);
+    } else {
+      device = await openDevice({ device: wanted });
+      const ceilings = await measureCeilings(device.gpu);
+      const keep = (profiled: Profiled) => report({ event: 'profile', ...profiled });
+      const recorded = await openOnGpu(device, compiled, opening);
+      network = profileFirst(compiled.network.name, recorded, trace, ceilings, keep);
+    }
     const { name, kind } = device.description;
+    const used = precisionOn(device, precision);
     report({
       event: 'ready',
       network: compiled.network.name,
       weights: weights.name,
-      precision,
+      precision: used,
       device: name,
       kind,
-      summary: device.summary,
+      summary: used === precision ? device.summary : `${device.summary}, in ${used}`,
     });
-    const { lost } = device.gpu;
-    if (!ceilings || trace === undefined) return { network, lost };
-    const keep = (profiled: Profiled) => report({ event: 'profile', ...profiled });
-    return { network: profileFirst(compiled.network.name, network, trace, ceilings, keep), lost };
+    return { network, lost: 'gpu' in device ? device.gpu.lost : NEVER };
   };
   try {
     await upscaleAll(batch, { open: openNetwork, codec, ...scales, report, signal });

@@ -3,7 +3,7 @@
 import { Command } from 'commander';
 import type { CheckOptions } from '../actions/check.js';
 import type { Io } from '../io.js';
-import { precisionOption, setOption } from '../options.js';
+import { gpuOption, precisionOption, setOption } from '../options.js';
 
 export function checkCommand(io: Io): Command {
   return new Command('check')
@@ -18,7 +18,7 @@ export function checkCommand(io: Io): Command {
     )
     .option('--network <name>', 'the network to check; by default the generator')
     .addOption(precisionOption('of activations and weights').default('f32'))
-    .option('--device <which>', 'auto, hardware, software, or a part of its name', 'auto')
+    .addOption(gpuOption())
     .option('--json', 'report as JSON lines on standard output')
     .action(async (file: string, options: CheckOptions) =>
       (await import('../actions/check.js')).check(io, file, options),

@@ -3,7 +3,7 @@
 import { Command } from 'commander';
 import type { EvalOptions } from '../actions/eval.js';
 import type { Io } from '../io.js';
-import { networkOptions, precisionOption } from '../options.js';
+import { deviceOption, networkOptions, precisionOption } from '../options.js';
 
 export function evalCommand(io: Io): Command {
   const command = new Command('eval').description(
@@ -13,7 +13,7 @@ export function evalCommand(io: Io): Command {
     .option('--data <path>', 'originals: a folder (with all below it), or an image')
     .option('--data-lr <path>', 'their reduced versions; by default made by bicubic reduction')
     .addOption(precisionOption('of the computation; f16 is faster and takes half the memory').default('f32'))
-    .option('--device <which>', 'auto, hardware, software, or a part of its name', 'auto')
+    .addOption(deviceOption())
     .option('--save <folder>', 'write what the network makes of the images there, as PNG')
     .option('--json', 'the table as JSON on standard output')
     .addHelpText(

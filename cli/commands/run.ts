@@ -3,7 +3,14 @@
 import { Command, Option } from 'commander';
 import type { RunOptions } from '../actions/run.js';
 import type { Io } from '../io.js';
-import { networkOptions, numberWithin, precisionOption, profileOption, wholeNumber } from '../options.js';
+import {
+  deviceOption,
+  networkOptions,
+  numberWithin,
+  precisionOption,
+  profileOption,
+  wholeNumber,
+} from '../options.js';
 
 export function runCommand(io: Io): Command {
   const command = new Command('run').description(
@@ -34,7 +41,7 @@ export function runCommand(io: Io): Command {
       tileSide,
       'auto',
     )
-    .option('--device <which>', 'auto, hardware, software, or a part of its name', 'auto')
+    .addOption(deviceOption())
     .addOption(profileOption('the first image', 'NAME.trace.json beside its result'))
     .option('--json', 'report as JSON lines on standard output')
     .option('-q, --quiet', 'report nothing but failures')

@@ -4,7 +4,7 @@ import { Command } from 'commander';
 import { fail } from '../../diagnostics.js';
 import type { TrainOptions } from '../actions/train.js';
 import type { Io } from '../io.js';
-import { precisionOption, profileOption, setOption, wholeNumber } from '../options.js';
+import { gpuOption, precisionOption, profileOption, setOption, wholeNumber } from '../options.js';
 
 export function trainCommand(io: Io): Command {
   const whole = (option: string) => (text: string) => wholeNumber(option, text);
@@ -24,7 +24,7 @@ export function trainCommand(io: Io): Command {
     .option('--resume', 'go on from the newest checkpoint, as is done anyway; fail when there is none')
     .addOption(precisionOption('of activations; parameters are always f32').default('f32'))
     .option('--memory <bytes>', 'of the device to use at most, such as 6G', memoryBytes)
-    .option('--device <which>', 'auto, hardware, software, or a part of its name', 'auto')
+    .addOption(gpuOption())
     .option('--vgg <file>', 'the weights of VGG19; `src fetch vgg19` downloads them')
     .option('--log <steps>', 'record losses so often', whole('--log'))
     .option('--validate <steps>', 'measure on --val so often', whole('--validate'))
