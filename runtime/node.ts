@@ -6,6 +6,7 @@ import { totalmem } from 'node:os';
 import { fail } from '../diagnostics.js';
 import { type Description, describe, requestDevice } from './device.js';
 import { softwareAdvice } from './node-advice.js';
+import { widenLavapipe } from './node-lavapipe.js';
 import { restWhileWaiting } from './node-rest.js';
 import { packagedSwiftShader } from './node-swiftshader.js';
 import {
@@ -110,6 +111,14 @@ function* candidates(wanted: string): Generator<VulkanDriver | undefined> {
 
 /** An adapter, or the names of those that are not called `wanted`. */
 async function requestAdapter(wanted: string): Promise<Found | readonly string[]> {
+  const widened = widenLavapipe();
+  const answer = await askDawn(wanted);
+  if (!widened || !('adapter' in answer) || widened.suits(answer.description.name)) return answer;
+  widened.undo();
+  return askDawn(wanted);
+}
+
+async function askDawn(wanted: string): Promise<Found | readonly string[]> {
   const { create } = await import('webgpu'); // late: a Vulkan loader of ours must be in place before it
   const flags = [
     'enable-dawn-features=vulkan_enable_f16_on_nvidia', // off by default there, ignored elsewhere
@@ -125,7 +134,7 @@ async function requestAdapter(wanted: string): Promise<Found | readonly string[]
     // Dawn's answer to an unknown name is an error that lists the known ones.
     const names = [...String(error).matchAll(/name: '(.*)'/g)].map(([, name]) => name!);
     const match = names.find((name) => name.toLowerCase().includes(wanted.toLowerCase()));
-    return match && match !== wanted ? requestAdapter(match) : names;
+    return match && match !== wanted ? askDawn(match) : names;
   }
 }
 
