@@ -90,8 +90,8 @@ export function withResults(graph: Graph, rename: (ref: Ref) => Ref): Graph {
 /** How often each ref is used: as an operand or as a result of the graph. */
 export function useCounts(graph: Graph): Map<Ref, number> {
   const counts = new Map<Ref, number>();
-  for (const ref of [...graph.nodes.flatMap((n) => n.inputs), ...results(graph)]) {
-    counts.set(ref, (counts.get(ref) ?? 0) + 1);
-  }
+  const count = (ref: Ref) => counts.set(ref, (counts.get(ref) ?? 0) + 1);
+  for (const { inputs } of graph.nodes) inputs.forEach(count);
+  results(graph).forEach(count);
   return counts;
 }

@@ -1,6 +1,7 @@
 // The rewriting engine under the passes. A rule looks at one node, in the graph as rewritten so far, and gives the
-// ref that replaces it (emitting new nodes on the way) or undefined to leave it. The graph is walked in order and
-// rebuilt until no rule applies; what nothing uses any more is dropped.
+// ref that replaces it (emitting new nodes on the way) or undefined to leave it. The graph is walked in order until no
+// rule applies; what nothing uses any more is dropped. Nodes that no rule concerns stay the objects they are, and a
+// graph that nothing changes stays that graph: most rounds find little to do.
 
 import { internal, type Loc } from '../diagnostics.js';
 import { isConstantOp } from '../runtime/constants.js';
@@ -12,6 +13,8 @@ export interface RuleContext {
   /** The node that makes `ref`, or undefined for inputs and parameters. */
   def(ref: Ref): Node | undefined;
   type(ref: Ref): TensorType;
+  /** Where the node that makes `ref` stands among the others. */
+  place(ref: Ref): number;
   /** Whether `ref` has exactly one use (an output of the graph counts as one). */
   usedOnce(ref: Ref): boolean;
   /** Whether `ref` depends on constant parameters alone. */
@@ -36,88 +39,97 @@ export function rewrite(
   residents: ReadonlySet<Ref> = NONE,
 ): { graph: Graph; applied: Map<string, number> } {
   const applied = new Map<string, number>();
+  const given = new Map([...graph.inputs, ...graph.params].map(({ ref, type }) => [ref, type]));
+  const constants = new Set(graph.params.flatMap(({ ref }) => (residents.has(ref) ? [] : [ref])));
   let current = eliminateDead(graph);
   for (let round = 0; ; round++) {
     if (round > 100) internal(`rules ${rules.map((r) => r.name).join(', ')} do not come to an end`);
-    const before = total(applied);
-    current = eliminateDead(rewriteOnce(current, rules, residents, applied));
-    if (total(applied) === before) return { graph: current, applied };
+    const next = rewriteOnce(current, rules, { given, constants, round }, applied);
+    if (next === current) return { graph: numbered(current), applied };
+    current = withoutDead(next);
   }
 }
 
-function total(applied: ReadonlyMap<string, number>): number {
-  return [...applied.values()].reduce((a, b) => a + b, 0);
+interface Known {
+  /** Types of inputs and parameters. */
+  readonly given: ReadonlyMap<Ref, TensorType>;
+  /** Refs that depend on constant parameters alone. */
+  readonly constants: Set<Ref>;
+  readonly round: number;
 }
 
 function rewriteOnce(
   graph: Graph,
   rules: readonly Rule[],
-  residents: ReadonlySet<Ref>,
+  { given, constants, round }: Known,
   applied: Map<string, number>,
 ): Graph {
+  // Of what a rule emits only the replacement itself is counted: as often as what it replaces.
   const uses = useCounts(graph);
   const nodes: Node[] = [];
-  const defs = new Map<Ref, Node>();
-  const types = new Map<Ref, TensorType>();
-  const constants = new Set<Ref>(graph.params.map(({ ref }) => ref).filter((ref) => !residents.has(ref)));
+  const places = new Map<Ref, number>();
   const renamed = new Map<Ref, Ref>();
-  // How often a rebuilt ref will be used, counted in the graph being read.
-  const usesOfNew = new Map<Ref, number>();
-  for (const { ref, type } of [...graph.inputs, ...graph.params]) {
-    types.set(ref, type);
-    usesOfNew.set(ref, uses.get(ref) ?? 0);
-  }
-  const type = (ref: Ref) => types.get(ref) ?? internal(`${ref} is not defined`);
+  const rename = (ref: Ref) => renamed.get(ref) ?? ref;
+  const def = (ref: Ref) => nodes[places.get(ref) ?? -1];
+  const type = (ref: Ref) => given.get(ref) ?? def(ref)?.type ?? internal(`${ref} is not defined`);
 
-  const append = (op: string, inputs: readonly Ref[], attrs: Attrs, loc?: Loc): Ref => {
-    const ref = `%${nodes.length}`;
-    const node = makeNode({ ref, op, inputs, attrs, ...(loc && { loc }) }, type);
+  const append = (node: Node) => {
+    places.set(node.ref, nodes.length);
     nodes.push(node);
-    defs.set(ref, node);
-    types.set(ref, node.type);
     // A constant op without operands (a literal vector) is constant too.
-    if (isConstantOp(op) && inputs.every((input) => constants.has(input))) constants.add(ref);
-    return ref;
+    if (isConstantOp(node.op) && node.inputs.every((input) => constants.has(input))) constants.add(node.ref);
   };
   const context: RuleContext = {
-    def: (ref) => defs.get(ref),
+    def,
     type,
-    usedOnce: (ref) => usesOfNew.get(ref) === 1,
+    place: (ref) => places.get(ref) ?? internal(`${ref} is no node`),
+    usedOnce: (ref) => uses.get(ref) === 1,
     isConstant: (ref) => constants.has(ref),
-    emit: append,
+    emit(op, inputs, attrs, loc) {
+      const ref = `%${round}.${nodes.length}`;
+      append(makeNode({ ref, op, inputs, attrs, ...(loc && { loc }) }, type));
+      return ref;
+    },
   };
 
   for (const old of graph.nodes) {
-    const inputs = old.inputs.map((ref) => renamed.get(ref) ?? ref);
-    const node = { ...old, inputs };
+    const isMoved = old.inputs.some((ref) => renamed.has(ref));
+    const node = isMoved ? { ...old, inputs: old.inputs.map(rename) } : old;
     let result: Ref | undefined;
     for (const rule of rules) {
       result = rule.apply(node, context);
-      if (result !== undefined) {
-        applied.set(rule.name, (applied.get(rule.name) ?? 0) + 1);
-        break;
-      }
+      if (result === undefined) continue;
+      applied.set(rule.name, (applied.get(rule.name) ?? 0) + 1);
+      renamed.set(old.ref, result);
+      uses.set(result, (uses.get(result) ?? 0) + (uses.get(old.ref) ?? 0));
+      break;
     }
-    result ??= append(old.op, inputs, old.attrs, old.loc);
-    renamed.set(old.ref, result);
-    usesOfNew.set(result, (usesOfNew.get(result) ?? 0) + (uses.get(old.ref) ?? 0));
+    if (result === undefined) append(node);
   }
-  return withResults({ ...graph, nodes }, (ref) => renamed.get(ref) ?? ref);
+  return renamed.size === 0 ? graph : withResults({ ...graph, nodes }, rename);
 }
 
 /** Drops nodes whose result is not needed and numbers the rest from %0. Inputs and parameters stay declared. */
 export function eliminateDead(graph: Graph): Graph {
+  return numbered(withoutDead(graph));
+}
+
+function withoutDead(graph: Graph): Graph {
   const live = new Set<Ref>(results(graph));
   for (const node of graph.nodes.toReversed()) {
     if (live.has(node.ref)) for (const ref of node.inputs) live.add(ref);
   }
+  const nodes = graph.nodes.filter((node) => live.has(node.ref));
+  return nodes.length === graph.nodes.length ? graph : { ...graph, nodes };
+}
+
+function numbered(graph: Graph): Graph {
+  if (graph.nodes.every(({ ref }, i) => ref === `%${i}`)) return graph;
   const renamed = new Map<Ref, Ref>();
   const rename = (ref: Ref) => renamed.get(ref) ?? ref;
-  const nodes = graph.nodes
-    .filter((node) => live.has(node.ref))
-    .map((node, i) => {
-      renamed.set(node.ref, `%${i}`);
-      return { ...node, ref: `%${i}`, inputs: node.inputs.map(rename) };
-    });
+  const nodes = graph.nodes.map((node, i) => {
+    renamed.set(node.ref, `%${i}`);
+    return { ...node, ref: `%${i}`, inputs: node.inputs.map(rename) };
+  });
   return withResults({ ...graph, nodes }, rename);
 }

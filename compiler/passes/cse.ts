@@ -1,6 +1,6 @@
 // Common subexpressions: two nodes of one op, operands and attributes are one node.
 
-import { type Graph, type Ref, withResults } from '../graph.js';
+import { type Graph, type Node, type Ref, withResults } from '../graph.js';
 
 export function shareCommon(graph: Graph): { graph: Graph; shared: number } {
   const known = new Map<string, Ref>();
@@ -8,7 +8,7 @@ export function shareCommon(graph: Graph): { graph: Graph; shared: number } {
   const rename = (ref: Ref) => renamed.get(ref) ?? ref;
   const nodes = graph.nodes.flatMap((node) => {
     const inputs = node.inputs.map(rename);
-    const key = JSON.stringify([node.op, inputs, Object.entries(node.attrs).sort()]);
+    const key = keyOf(node, inputs);
     const first = known.get(key);
     if (first !== undefined) {
       renamed.set(node.ref, first);
@@ -17,5 +17,11 @@ export function shareCommon(graph: Graph): { graph: Graph; shared: number } {
     known.set(key, node.ref);
     return [{ ...node, inputs }];
   });
+  if (renamed.size === 0) return { graph, shared: 0 };
   return { graph: withResults({ ...graph, nodes }, rename), shared: renamed.size };
+}
+
+function keyOf({ op, attrs }: Node, inputs: readonly Ref[]): string {
+  const names = Object.keys(attrs).sort();
+  return `${op}(${inputs.join()}) ${names.map((name) => `${name}=${JSON.stringify(attrs[name])}`).join()}`;
 }

@@ -38,7 +38,7 @@ function absorbInto(isHead: (op: string) => boolean, node: Node, context: RuleCo
     return fits && sameShape(into.type.shape, node.type.shape) ? [{ at, into }] : [];
   });
   // Of two the one that is made last: neither has to wait for the other.
-  heads.sort((a, b) => Number(b.into.ref.slice(1)) - Number(a.into.ref.slice(1)));
+  heads.sort((a, b) => context.place(b.into.ref) - context.place(a.into.ref));
   for (const { at, into } of heads) {
     const fused = absorb(node, at, into, context);
     if (fused !== undefined) return fused;

@@ -1,4 +1,4 @@
-// The passes in their order, read aloud. Each says what it did; the verifier runs after each.
+// The passes in their order, read aloud. Each says what it did; the verifier runs after each that did something.
 
 import type { Graph, Ref } from '../graph.js';
 import { eliminateDead, type Rule, rewrite } from '../rewrite.js';
@@ -94,7 +94,7 @@ function run(passes: Passes, graph: Graph, residents: ReadonlySet<Ref>, onPass?:
   let current = verify(graph, 'lowering');
   for (const [name, pass] of passes) {
     const result = pass(current, residents);
-    current = verify(result.graph, name);
+    if (result.graph !== current) current = verify(result.graph, name);
     log.push({ pass: name, did: result.did });
     onPass?.(name, current);
   }
