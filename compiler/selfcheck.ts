@@ -186,7 +186,8 @@ async function runOnce(
   }
 }
 
-function difference(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+/** The largest, in units of the largest expected value. */
+export function difference(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
   let [largest, worst] = [0, 0];
   for (let i = 0; i < expected.length; i++) {
     largest = Math.max(largest, Math.abs(expected[i]!));

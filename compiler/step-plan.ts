@@ -76,7 +76,7 @@ export function residentsOf({ params, updates }: Graph): Set<Ref> {
 }
 
 /** `step.graph` may be optimized: its outputs are in the order of its losses and gradients. */
-function lowerStep(step: StepGraph, target: Target): Pick<PlannedStep, 'plan' | 'origins'> {
+export function lowerStep(step: StepGraph, target: Target): Pick<PlannedStep, 'plan' | 'origins'> {
   const { plan, origins } = lower(step.graph, target, persistenceOf(step));
   const outputs = plan.outputs.map((port, i) => ({ ...port, name: step.losses[i]! }));
   return { plan: { ...plan, outputs, ...placeResidents(step.graph) }, origins };

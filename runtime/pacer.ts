@@ -177,7 +177,7 @@ export class Pacer {
   }
 }
 
-function encodeCopy(encoder: GPUCommandEncoder, copy: Copy | TextureCopy): void {
+export function encodeCopy(encoder: GPUCommandEncoder, copy: Copy | TextureCopy): void {
   if ('target' in copy) {
     const { source, from, target, to, bytes } = copy;
     encoder.copyBufferToBuffer(source, from, target, to, bytes);

@@ -106,14 +106,17 @@ export class Probe {
   }
 }
 
-function encode(elements: Elements, dtype: DType): Float32Array<ArrayBuffer> | Uint16Array<ArrayBuffer> {
+export function encode(
+  elements: Elements,
+  dtype: DType,
+): Float32Array<ArrayBuffer> | Uint16Array<ArrayBuffer> {
   if (dtype === 'f32') return elements;
   const halves = new Uint16Array(elements.length + (elements.length % 2));
   halves.set(f32ToF16(elements));
   return halves;
 }
 
-function decode(bytes: ArrayBuffer, dtype: DType, length: number): Elements {
+export function decode(bytes: ArrayBuffer, dtype: DType, length: number): Elements {
   if (dtype === 'f32') return new Float32Array(bytes, 0, length);
   return Float32Array.from(f16ToF32(new Uint16Array(bytes, 0, length)));
 }
