@@ -10,6 +10,17 @@ export function printDuration(seconds: number): string {
   return `${Math.floor(minutes / 60)} h ${pad(minutes % 60)} min`;
 }
 
+/** `just now`, `5 minutes ago`, `3 days ago` */
+export function printAge(seconds: number): string {
+  const units = [
+    [86_400, 'day'],
+    [3600, 'hour'],
+    [60, 'minute'],
+  ] as const;
+  const unit = units.find(([length]) => seconds >= length);
+  return unit ? `${printItems(Math.floor(seconds / unit[0]), unit[1])} ago` : 'just now';
+}
+
 /** `1 image`, `2 images` */
 export function printItems(count: number, item: string): string {
   return `${count.toLocaleString('en-US')} ${item}${count === 1 ? '' : 's'}`;

@@ -27,9 +27,9 @@ export async function openOn(
 }
 
 export function openOnGpu(
-  { gpu, memory }: NodeDevice,
+  { gpu, memory, tuned }: NodeDevice,
   compiled: Compiled,
   opening: Opening,
 ): Promise<DeviceNetwork> {
-  return open(gpu, compiled, { ...opening, memory });
+  return open(gpu, compiled, { ...opening, memory, tuned });
 }

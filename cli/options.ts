@@ -3,6 +3,7 @@
 import { type Command, Option } from 'commander';
 import { fail } from '../diagnostics.js';
 import { numberValue } from '../dsl/numbers.js';
+import type { Size } from '../runtime/schedule.js';
 import { DEFAULT_NETWORK } from './package.js';
 
 export type Settings = Readonly<Record<string, number>>;
@@ -66,6 +67,23 @@ export function gpuOption(): Option {
 
 export function precisionOption(description: string): Option {
   return new Option('--precision <type>', description).choices(['f32', 'f16']);
+}
+
+/** `--size 640x480` */
+export function sizeOption(description: string): Option {
+  return new Option('--size <WxH>', description)
+    .argParser(parseSize)
+    .default({ width: 256, height: 256 }, '256x256');
+}
+
+function parseSize(text: string): Size {
+  const [, width, height] = /^([1-9]\d{0,4})x([1-9]\d{0,4})$/.exec(text) ?? [];
+  if (width === undefined || height === undefined) {
+    return fail(`--size ${text}: this is not WIDTHxHEIGHT, both from 1 to 99999`, {
+      help: 'write it like `--size 640x480`',
+    });
+  }
+  return { width: Number(width), height: Number(height) };
 }
 
 /** The file of the trace; `true` where it is to have its usual name. */

@@ -1,6 +1,7 @@
 // One stage trained in the folder of a run: its data, where it starts or goes on, its step on the device, what is told
 // and kept of it.
 
+import { isDeepStrictEqual } from 'node:util';
 import { fail } from '../diagnostics.js';
 import type { Program } from '../dsl/index.js';
 import { matchWeights } from '../formats/match.js';
@@ -21,7 +22,7 @@ import {
   settingsOf,
   type TrainingStage,
 } from '../train/stages.js';
-import type { Tensors, TrainingState } from '../train/state.js';
+import { type Tensors, type TrainingState, tunedFor } from '../train/state.js';
 import { type Intervals, initialState, trainStage } from '../train/trainer.js';
 import type { TestImage } from '../train/validation.js';
 import { type OpenData, openData } from './data-open.js';
@@ -160,8 +161,14 @@ async function run(session: TrainSession, stage: TrainingStage, prepared: Prepar
     return true;
   }
   const device = await session.device();
+  const begun = prepared.state ?? (await folder.newest())?.state;
+  const tuned = tunedFor(device.gpu, begun, device.tuned);
+  if (begun && !isDeepStrictEqual(tuned, device.tuned)) {
+    const text = `${name}: it keeps the kernels that training began with; \`src tune\` is for new trainings`;
+    report({ event: 'note', text });
+  }
   const memory = session.memory ?? device.memory;
-  const planned = planStage(program, stage, targetFor(device.gpu, precision), memory);
+  const planned = planStage(program, stage, targetFor(device.gpu, precision, tuned), memory);
   const state = prepared.state ?? initialState(planned, start);
   const profile =
     traceOf &&

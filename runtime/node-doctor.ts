@@ -7,12 +7,13 @@ import { UserError } from '../diagnostics.js';
 import type { Description } from './device.js';
 import { type DeviceOptions, openDevice } from './node.js';
 import { type Gpu, gpusOnBus, softwareAdvice } from './node-advice.js';
+import { readTuning, type Tuning } from './node-tuned.js';
 import { DRIVER_VARIABLES, installedDrivers, libraryOf, loadLoader } from './node-vulkan.js';
 
 export interface Diagnosis {
   /** `linux x64, Node 20.20.2` */
   readonly system: string;
-  readonly device?: Description & { readonly summary: string };
+  readonly device?: Description & { readonly summary: string; readonly tuning: Tuning };
   /** Vulkan, on Linux: the loader, and each driver's manifest and library. */
   readonly vulkan?: { readonly loader: boolean; readonly drivers: readonly DriverFiles[] };
   /** Vendors of the GPUs on the PCI bus, whether or not a driver serves them. */
@@ -41,8 +42,9 @@ export async function diagnose(options: DeviceOptions = {}): Promise<Diagnosis> 
   let device: Diagnosis['device'];
   try {
     const opened = await openDevice(options);
-    device = { ...opened.description, summary: opened.summary };
+    const { description, summary } = opened;
     await opened.close();
+    device = { ...description, summary, tuning: await readTuning(description) };
     findings.push(...slowness(device, gpus));
   } catch (error) {
     if (!(error instanceof UserError)) throw error;

@@ -5,10 +5,12 @@
 import { totalmem } from 'node:os';
 import { fail } from '../diagnostics.js';
 import { type Description, describe, requestDevice } from './device.js';
+import type { Tuned } from './kernels/conv_family.js';
 import { softwareAdvice } from './node-advice.js';
 import { widenLavapipe } from './node-lavapipe.js';
 import { restWhileWaiting } from './node-rest.js';
 import { packagedSwiftShader } from './node-swiftshader.js';
+import { readTuning, type Tuning } from './node-tuned.js';
 import {
   installedDrivers,
   loadLoader,
@@ -24,6 +26,8 @@ export interface NodeDevice {
   readonly memory: number;
   /** One line: what was chosen, and how to get a faster one. */
   readonly summary: string;
+  /** What `src tune` measured on it: for `targetFor` and `open`. */
+  readonly tuned: Tuned;
   /** Waits for the device's work and frees it. */
   close(): Promise<void>;
 }
@@ -41,11 +45,13 @@ export async function openDevice({ device: wanted = 'auto' }: DeviceOptions = {}
   instances.add(instance);
   const gpu = await requestDevice(adapter);
   if (description.kind === 'software') restWhileWaiting(gpu);
+  const tuning = await readTuning(description);
   return {
     gpu,
     description,
     memory: description.kind === 'software' ? hostMemory() / 2 : GPU_MEMORY,
-    summary: summarize(description, driver),
+    summary: summarize(description, driver) + adviceOn(tuning),
+    tuned: tuning.choices,
     async close() {
       await gpu.queue.onSubmittedWorkDone(); // a driver that still works when the process ends crashes it
       gpu.destroy();
@@ -144,4 +150,8 @@ function summarize({ name, kind }: Description, driver: VulkanDriver | undefined
   return driver.loader
     ? `${driver.name}, software Vulkan and slow: for a faster one, ${softwareAdvice()}`
     : `${driver.name}, software Vulkan: a GPU with its driver is far faster`;
+}
+
+function adviceOn({ stale }: Tuning): string {
+  return stale === undefined ? '' : `; what \`src tune\` measured no longer counts: ${stale}`;
 }

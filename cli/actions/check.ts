@@ -27,7 +27,7 @@ export async function check(io: Io, file: string, options: CheckOptions): Promis
   try {
     await write(io.stderr, `${device.summary}\n${options.gradients ? SETTING : ''}`);
     const wrong: Finding[] = [];
-    for await (const finding of check(device.gpu, targetFor(device.gpu, precision))) {
+    for await (const finding of check(device.gpu, targetFor(device.gpu, precision, device.tuned))) {
       io.signal.throwIfAborted();
       if (!isRight(finding)) wrong.push(finding);
       const line = json ? JSON.stringify({ ...finding, ok: isRight(finding) }) : printFinding(finding);

@@ -1,10 +1,10 @@
 // `src doctor`: what this machine offers for running networks, what is slow about it, and what to do.
 
 import { basename } from 'node:path';
-import type { Description } from '../../runtime/device.js';
 import { printBytes } from '../../runtime/gpu.js';
 import { type Diagnosis, diagnose, type Finding } from '../../runtime/node-doctor.js';
-import { printTable } from '../human.js';
+import type { Tuning } from '../../runtime/node-tuned.js';
+import { printAge, printItems, printTable } from '../human.js';
 import { type Io, write } from '../io.js';
 import { packageVersion } from '../package.js';
 
@@ -54,7 +54,8 @@ function print({ version, system, device, vulkan, gpus, sharp, findings }: Repor
   return `${facts}\n${advice.join('') || 'Nothing to improve.\n'}`;
 }
 
-function describe({ name, kind, driver, features, limits, subgroupSize }: Description) {
+function describe(device: NonNullable<Diagnosis['device']>) {
+  const { name, kind, driver, features, limits, subgroupSize, tuning } = device;
   const { min, max } = subgroupSize ?? {};
   const useful = [
     `16-bit floats ${features.includes('shader-f16') ? 'yes' : 'no'}`,
@@ -71,7 +72,15 @@ function describe({ name, kind, driver, features, limits, subgroupSize }: Descri
     ['driver', driver],
     ['features', useful.join(', ')],
     ['limits', sizes.join(', ')],
+    ['tuned', describeTuning(tuning)],
   ] as const;
+}
+
+function describeTuning({ choices, measured, stale }: Tuning): string {
+  if (stale !== undefined) return `no longer: ${stale}; \`src tune\` measures again`;
+  if (!measured) return 'no: `src tune` measures which kernels are the fastest here';
+  const age = printAge((Date.now() - measured.getTime()) / 1000);
+  return `${age}: ${printItems(Object.keys(choices).length, 'choice')} of a kernel`;
 }
 
 function printVulkan({ loader, drivers }: NonNullable<Diagnosis['vulkan']>): string {

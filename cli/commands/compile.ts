@@ -1,15 +1,9 @@
 // `src compile` on the command line; actions/compile.ts does it.
 
-import { Command, Option } from 'commander';
-import { fail } from '../../diagnostics.js';
+import { Command } from 'commander';
 import type { CompileOptions } from '../actions/compile.js';
 import type { Io } from '../io.js';
-import { precisionOption, setOption } from '../options.js';
-
-export interface Size {
-  readonly width: number;
-  readonly height: number;
-}
+import { precisionOption, setOption, sizeOption } from '../options.js';
 
 export const FORMS = 'ast, graph, fused, plan, wgsl, wgsl:STEP, dot or json';
 
@@ -19,11 +13,7 @@ export function compileCommand(io: Io): Command {
     .argument('<file.sr>', 'your own file, or esrgan, compact, … that come with this program')
     .addOption(setOption())
     .option('--network <name>', 'the network to compile; by default the generator')
-    .addOption(
-      new Option('--size <WxH>', 'the input for which memory is planned')
-        .argParser(parseSize)
-        .default({ width: 256, height: 256 }, '256x256'),
-    )
+    .addOption(sizeOption('the input for which memory is planned'))
     .addOption(precisionOption('of activations and weights').default('f32'))
     .option('--emit <form>', `print a form of the network instead: ${FORMS}`)
     .option(
@@ -44,14 +34,4 @@ Examples:
     .action(async (file: string, options: CompileOptions) =>
       (await import('../actions/compile.js')).compileFile(io, file, options),
     );
-}
-
-function parseSize(text: string): Size {
-  const [, width, height] = /^([1-9]\d{0,4})x([1-9]\d{0,4})$/.exec(text) ?? [];
-  if (width === undefined || height === undefined) {
-    return fail(`--size ${text}: this is not WIDTHxHEIGHT, both from 1 to 99999`, {
-      help: 'write it like `--size 640x480`',
-    });
-  }
-  return { width: Number(width), height: Number(height) };
 }
