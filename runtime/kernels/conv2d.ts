@@ -1,5 +1,6 @@
-// Convolution with a fused epilogue, in three variants: `tiled` and `direct` for GPUs, with and without workgroup memory,
-// `subgroup` for software Vulkan. Phases make the two upsampling fusions: a pixel shuffle as the store of its conv, and nearest-x2 + 3x3 as four 2x2 convs.
+// Convolution with a fused epilogue, in three variants: `tiled` and `direct` for GPUs, with and without workgroup
+// memory, `subgroup` for software Vulkan. Phases make the two upsampling fusions: a pixel shuffle as the store of its
+// conv, and nearest-x2 + 3x3 as four 2x2 convs.
 
 import { internal } from '../../diagnostics.js';
 import type { DType, Packing } from '../plan.js';
@@ -18,8 +19,11 @@ export interface ConvTile {
   /** In the subgroup variant, 1 by default. */
   readonly images?: number;
   readonly groups: number;
-  /** In the tiled variant, of a workgroup: invocations across, down and over groups. */
-  readonly lanes?: readonly [across: number, down: number, groups: number];
+}
+
+export interface TiledTile extends ConvTile {
+  /** The invocations of a workgroup; of a gradient of weights as `wgradTiled` says. */
+  readonly lanes: readonly [across: number, down: number, groups: number];
 }
 
 export interface Conv2dSpec {
@@ -38,7 +42,7 @@ export interface Conv2dSpec {
   readonly epilogue: readonly PointwiseStep[];
   readonly variant: ConvVariant;
   /** All variants but `tiled` have a default. Results do not depend on it beyond rounding. */
-  readonly tile?: ConvTile;
+  readonly tile?: ConvTile | TiledTile;
   readonly subgroupSize?: number;
 }
 
@@ -59,12 +63,14 @@ export function convolve(form: ConvForm): KernelCall {
 
 function build(form: ConvForm): KernelCall {
   if (form.variant === 'direct') return conv2dDirect(form);
-  if (form.variant === 'tiled') {
-    const { tile: { lanes, ...tile } = internal('a tiled conv needs a tile') } = form;
-    return conv2dTiled(form, { ...tile, lanes: lanes ?? internal('a tile of a tiled conv needs lanes') });
-  }
+  if (form.variant === 'tiled') return conv2dTiled(form, tiledTile(form.tile));
   const { subgroupSize = internal('a subgroup conv needs the subgroup size') } = form;
   return conv2dSubgroup({ ...form, subgroupSize });
+}
+
+/** The variant needs one, because none fits every convolution. */
+export function tiledTile(tile: ConvTile | TiledTile | undefined): TiledTile {
+  return tile && 'lanes' in tile ? tile : internal('a tiled kernel needs a tile with lanes');
 }
 
 /** How the weights of a conv from `inputs` to `phases * outputs` channels must be packed. */

@@ -5,9 +5,10 @@
 import { internal } from '../../diagnostics.js';
 import type { DType } from '../plan.js';
 import type { ConvVariant } from './conv_family.js';
-import { convolve } from './conv2d.js';
+import { type ConvTile, convolve, type TiledTile, tiledTile } from './conv2d.js';
 import { wgradDirect } from './conv2d_wgrad_direct.js';
 import { wgradSubgroup } from './conv2d_wgrad_subgroup.js';
+import { wgradTiled } from './conv2d_wgrad_tiled.js';
 import type { KernelCall, PointwiseStep, View } from './kernel.js';
 
 interface Geometry {
@@ -15,6 +16,7 @@ interface Geometry {
   readonly stride: number;
   readonly pad: number;
   readonly variant: ConvVariant;
+  readonly tile?: ConvTile | TiledTile;
   readonly subgroupSize?: number;
 }
 
@@ -50,6 +52,7 @@ export interface WgradSpec extends Geometry {
 /** Partial sums of the gradient with respect to the weights: of each part's share of the rows of all images. */
 export function wgradParts(spec: WgradSpec): KernelCall {
   if (spec.variant === 'direct') return wgradDirect(spec);
+  if (spec.variant === 'tiled') return wgradTiled(spec, tiledTile(spec.tile));
   const { subgroupSize = internal('a subgroup kernel needs the subgroup size') } = spec;
   return wgradSubgroup({ ...spec, subgroupSize });
 }

@@ -1,12 +1,9 @@
 // What a workgroup of the tiled convolution holds in workgroup memory at a time: the inputs of its tile, with their
 // halo, of a block of input channels; and the weights of some rows of the kernel from those to its output channels.
 
-import type { ConvTile } from './conv2d.js';
+import type { TiledTile } from './conv2d.js';
 import { unrolledTaps } from './conv2d_frame.js';
 import { groupsOf } from './text.js';
-
-/** A tile of the tiled variant, which says how a workgroup divides it. */
-export type TiledTile = Required<Omit<ConvTile, 'images'>>;
 
 /** A convolution as far as it decides what is staged; of a gradient, `channels` are those of `dy`. */
 export interface Staged {
@@ -32,8 +29,8 @@ export interface Staging {
   /** Groups of 4 input channels at a time, a divisor of all there are; and rows of the kernel. */
   readonly depth: number;
   readonly rows: number;
-  /** The patch: `[row][group][column]`, a row of a group padded to `pitch`. */
-  readonly patch: { readonly rows: number; readonly columns: number; readonly pitch: number };
+  /** Columns of the patch, which is `[row][column][group]`. */
+  readonly pitch: number;
   /** The weights: `[row of the kernel][group][column of the kernel][4][output group]`, the last padded to `pitch`. */
   readonly weightPitch: number;
   /** vec4<f32> in each. */
@@ -58,7 +55,7 @@ export function stagingOf(conv: Staged, { width, height, groups, lanes }: TiledT
   const taps = kernel.map((size) => (transposed ? Math.ceil(size / stride) : size)) as [number, number];
   const step = transposed ? 1 : stride;
   const [rows, columns] = [(tile.height - 1) * step + taps[0], (tile.width - 1) * step + taps[1]];
-  // Odd: rows, and the four vectors of an output group, begin in different banks.
+  // Odd, so that rows, and the four vectors of an output group, begin in different banks.
   const [pitch, weightPitch] = [columns | 1, tile.groups | 1];
   const patchOf = (depth: number): number => rows * depth * pitch;
   const weightsOf = (depth: number, kernelRows: number): number =>
@@ -79,7 +76,7 @@ export function stagingOf(conv: Staged, { width, height, groups, lanes }: TiledT
     step,
     depth,
     rows: kernelRows,
-    patch: { rows, columns, pitch },
+    pitch,
     weightPitch,
     patchSize,
     weightSize,

@@ -20,8 +20,9 @@
 // that its phase does not have is skipped, by all invocations of a workgroup alike.
 
 import { internal } from '../../diagnostics.js';
+import type { TiledTile } from './conv2d.js';
 import { type ConvForm, convName, MULTIPLY_ADD, origin, placePhase } from './conv2d_frame.js';
-import { type Staging, stagingOf, type TiledTile } from './conv2d_staging.js';
+import { type Staging, stagingOf } from './conv2d_staging.js';
 import { putFunction } from './epilogue.js';
 import type { KernelCall } from './kernel.js';
 import { assemble, elementIndex, groupsOf, load, range, reads, stepUses, writes } from './text.js';
@@ -38,8 +39,7 @@ export function conv2dTiled(form: ConvForm, tile: TiledTile): KernelCall {
   const staging =
     stagingOf({ ...form, channels: x.channels }, tile) ??
     internal(`a tile of ${JSON.stringify(tile)} does not fit workgroup memory`);
-  const { width, height, groups, taps, depth, rows, step } = staging;
-  const { pitch } = staging.patch;
+  const { width, height, groups, taps, depth, rows, step, pitch } = staging;
   const tiled: Tiled = { form, tile, staging };
   const splits = Math.ceil(groupsOf(y.channels) / groups);
   const side = Math.sqrt(phases);
@@ -59,6 +59,7 @@ export function conv2dTiled(form: ConvForm, tile: TiledTile): KernelCall {
     body: [
       ...putFunction(y, epilogue, 4),
       ...MULTIPLY_ADD,
+      'const NOWHERE = 0xffffffffu;',
       `var<workgroup> inputs: array<Value, ${staging.patchSize}>;`,
       `var<workgroup> weights: array<Value, ${staging.weightSize}>;`,
       `@compute @workgroup_size(${staging.invocations})`,
@@ -70,7 +71,7 @@ export function conv2dTiled(form: ConvForm, tile: TiledTile): KernelCall {
       ...tapsOfPhase(form),
       ...findInputs(tiled),
       ...sumsOf(tile).map(({ sum }) => `var ${sum} = Value();`),
-      `let own = lane_y * ${step * depth * pitch}u + lane_x * ${step}u;`,
+      `let own = (lane_y * ${step * pitch}u + lane_x * ${step}u) * ${depth}u;`,
       'for (var block = 0u; block < u.blocks; block++) {',
       `for (var first = 0u; first < taps_y; first += ${rows}u) {`,
       'workgroupBarrier();',
@@ -81,13 +82,12 @@ export function conv2dTiled(form: ConvForm, tile: TiledTile): KernelCall {
       'workgroupBarrier();',
       // A slice is a row of taps of one group of input channels.
       `let slices = min(${rows}u, taps_y - first) * ${depth}u;`,
-      `var x_at = own + first * ${depth * pitch}u; var w_at = lane_g;`,
+      'var w_at = lane_g;',
       'for (var slice = 0u; slice < slices; slice++) {',
+      `let x_at = own + (first + slice / ${depth}u) * ${pitch * depth}u + slice % ${depth}u;`,
       `for (var tap = 0u; tap < u.taps_w; tap += ${staging.unrolled}u) {`,
       ...multiply(tiled),
-      '}',
-      `x_at += ${pitch}u;`,
-      '} } }',
+      '} } } }',
       // Of this phase, which has one fewer where the stride does not divide the size.
       `let columns = (u.y_w + ${side - 1}u - phase_x) / ${side}u; let rows = (u.y_h + ${side - 1}u - phase_y) / ${side}u;`,
       ...storeSums(tiled),
@@ -144,37 +144,31 @@ function shared(
   return range(Math.ceil(count / invocations)).flatMap((s) => statements(`(lane + ${s * invocations}u)`, s));
 }
 
-function patchElements({ patch, depth }: Staging): number {
-  return patch.rows * patch.columns * depth;
-}
-
-/** Declares where the invocation's share of the patch lies in the first block, and where it goes. */
+/** Declares where the invocation's share of the patch lies in the first block of channels; `NOWHERE` are zeros. */
 function findInputs({ form, staging }: Tiled): string[] {
   const { x, transposed } = form;
-  const { depth, patch, width, height } = staging;
+  const { depth, pitch, patchSize, width, height } = staging;
   const input = (from: string, at: string, extent: number): string =>
     transposed ? `u32(${from} + ${extent - 1} - i32(${at}))` : `u32(${from} + i32(${at}))`;
   return [
     `let top = ${origin(form, 'row', 'phase_y')}; let left = ${origin(form, 'column', 'phase_x')};`,
-    ...shared(patchElements(staging), staging, (e, s) => [
-      `let r_${s} = ${e} / ${depth * patch.columns}u; let c_${s} = ${e} / ${depth}u % ${patch.columns}u; let g_${s} = ${e} % ${depth}u;`,
+    ...shared(patchSize, staging, (e, s) => [
       // Positions before the image wrap to huge numbers.
-      `let y_${s} = ${input('top', `r_${s}`, height)}; let x_${s} = ${input('left', `c_${s}`, width)};`,
-      `let in_${s} = r_${s} < ${patch.rows}u && y_${s} < u.x_h && x_${s} < u.x_w;`,
-      `let from_${s} = ${elementIndex(x, 4, `(image * u.x_h + y_${s}) * u.x_w + x_${s}`, `g_${s}`)};`,
-      `let to_${s} = (r_${s} * ${depth}u + g_${s}) * ${patch.pitch}u + c_${s};`,
+      `let y_${s} = ${input('top', `${e} / ${depth * pitch}u`, height)}; let x_${s} = ${input('left', `${e} / ${depth}u % ${pitch}u`, width)};`,
+      `let index_${s} = ${elementIndex(x, 4, `(image * u.x_h + y_${s}) * u.x_w + x_${s}`, `${e} % ${depth}u`)};`,
+      `let from_${s} = select(NOWHERE, index_${s}, y_${s} < u.x_h && x_${s} < u.x_w);`,
     ]),
   ];
 }
 
 function stageInputs({ form, staging }: Tiled): string[] {
-  const elements = patchElements(staging);
-  const index = (s: number) => `select(0u, from_${s} + block * ${staging.depth}u, in_${s})`;
+  const { depth, patchSize } = staging;
   return [
-    ...shared(elements, staging, (_, s) => [
-      `let v_${s} = select(Value(), ${load(form.x, 4, index(s))}, in_${s});`,
+    ...shared(patchSize, staging, (_, s) => [
+      `let in_${s} = from_${s} != NOWHERE;`,
+      `let v_${s} = select(Value(), ${load(form.x, 4, `select(0u, from_${s} + block * ${depth}u, in_${s})`)}, in_${s});`,
     ]),
-    ...shared(elements, staging, (e, s) => [`if (${e} < ${elements}u) { inputs[to_${s}] = v_${s}; }`]),
+    ...shared(patchSize, staging, (e, s) => [`if (${e} < ${patchSize}u) { inputs[${e}] = v_${s}; }`]),
   ];
 }
 
@@ -217,16 +211,16 @@ function stageWeights({ form, staging }: Tiled): string[] {
 /** The products of the unrolled taps from `tap`, of one group of input channels. */
 function multiply({ form, tile, staging }: Tiled): string[] {
   const { width, height, lanes } = tile;
-  const { step, unrolled, depth, patch, weightPitch } = staging;
+  const { step, unrolled, depth, pitch, weightPitch } = staging;
   const columns = [...new Set(range(width).flatMap((c) => range(unrolled).map((t) => c * step + t)))];
-  const rowStep = lanes[1] * step * depth * patch.pitch;
+  const rowStep = lanes[1] * step * pitch;
   const matrix = (g: number): string => {
     const vectors = range(4).map((k) => `weights[w_at + ${k * weightPitch + g * lanes[2]}u]`);
     return form.transposed ? `mat4x4<f32>(${vectors})` : `transpose(mat4x4<f32>(${vectors}))`;
   };
   return [
     ...range(height).flatMap((r) =>
-      columns.map((c) => `let x_${r}_${c} = inputs[x_at + tap + ${r * rowStep + c}u];`),
+      columns.map((c) => `let x_${r}_${c} = inputs[x_at + (tap + ${r * rowStep + c}u) * ${depth}u];`),
     ),
     ...range(unrolled).flatMap((t) => [
       ...(form.transposed ? [`if (tap + ${t}u < taps_x) {`] : ['{']),

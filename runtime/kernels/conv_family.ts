@@ -3,7 +3,8 @@
 // choice beyond rounding.
 
 import type { DType } from '../plan.js';
-import type { ConvTile } from './conv2d.js';
+import { gpuCandidates } from './conv_gpu.js';
+import type { ConvTile, TiledTile } from './conv2d.js';
 
 export type ConvVariant = 'direct' | 'tiled' | 'subgroup';
 
@@ -11,7 +12,7 @@ export type ConvVariant = 'direct' | 'tiled' | 'subgroup';
 export interface ConvChoice {
   readonly variant: ConvVariant;
   /** The variant has a default. */
-  readonly tile?: ConvTile;
+  readonly tile?: ConvTile | TiledTile;
 }
 
 /** A convolution or a gradient of one, as far as its speed depends on it. */
@@ -45,11 +46,12 @@ export function classKey({ op, kernel, stride, phases, inputs, outputs, dtype, p
   return `${op}${kernel.join('x')} ${inputs}>${outputs} s${stride} p${phases} ${dtype}${size}`;
 }
 
-/** What is worth trying, the likely best first. */
-export function candidates(_of: ConvClass, { software, subgroupSize }: ConvDevice): readonly ConvChoice[] {
-  return software && subgroupSize !== undefined
-    ? [{ variant: 'subgroup' }, { variant: 'direct' }]
-    : [{ variant: 'direct' }];
+/** What is worth trying, the likely best first. Workgroup memory is slow in software. */
+export function candidates(of: ConvClass, { software, subgroupSize }: ConvDevice): readonly ConvChoice[] {
+  if (!software) return gpuCandidates(of);
+  return subgroupSize === undefined
+    ? [{ variant: 'direct' }]
+    : [{ variant: 'subgroup' }, { variant: 'direct' }];
 }
 
 /** The measured choice, else the likely best. A choice measured elsewhere may not be among the candidates here. */

@@ -2,8 +2,8 @@
 // the sum over parts and weights flipped for the gradient of a conv of stride 1.
 
 import { describe, expect, test } from 'vitest';
-import { convPacking } from '../../runtime/kernels/conv2d.js';
-import { type DgradSpec, dgrad, wgradParts } from '../../runtime/kernels/conv2d_backward.js';
+import { convPacking, type TiledTile } from '../../runtime/kernels/conv2d.js';
+import { type DgradSpec, dgrad, type WgradSpec, wgradParts } from '../../runtime/kernels/conv2d_backward.js';
 import type { PointwiseStep } from '../../runtime/kernels/kernel.js';
 import { packConv } from '../../runtime/kernels/pack.js';
 import { sumParts } from '../../runtime/kernels/reduce.js';
@@ -11,15 +11,6 @@ import { flipWeights, weightView } from '../../runtime/kernels/weights.js';
 import type { DType } from '../../runtime/plan.js';
 import { device, dtypes, launch, type Storage, subgroupSize } from '../device.js';
 import { expectKernel, field, noisy, slab, stepped, view } from './tensors.js';
-
-type Variant = Pick<DgradSpec, 'variant' | 'subgroupSize'>;
-
-const variants: Variant[] = [
-  { variant: 'direct' },
-  ...(device?.features.has('subgroups') && subgroupSize
-    ? [{ variant: 'subgroup' as const, subgroupSize }]
-    : []),
-];
 
 interface Case {
   readonly size: readonly [n: number, h: number, w: number];
@@ -49,6 +40,36 @@ const CASES: readonly Case[] = [
   })),
 ];
 
+interface Variant {
+  readonly dgrad: Pick<DgradSpec, 'variant' | 'subgroupSize' | 'tile'>;
+  readonly wgrad: Pick<WgradSpec, 'variant' | 'subgroupSize' | 'tile'>;
+  readonly cases: readonly Case[];
+}
+
+const same = (choice: Variant['dgrad']): Variant => ({ dgrad: choice, wgrad: choice, cases: CASES });
+
+const tiled = (dgrad: TiledTile, wgrad: TiledTile, cases: Variant['cases']): Variant => ({
+  dgrad: { variant: 'tiled', tile: dgrad },
+  wgrad: { variant: 'tiled', tile: wgrad },
+  cases,
+});
+
+const variants: Variant[] = [
+  same({ variant: 'direct' }),
+  ...(device?.features.has('subgroups') && subgroupSize ? [same({ variant: 'subgroup', subgroupSize })] : []),
+  // Few texts, because software drivers take more than a second for each.
+  tiled(
+    { width: 1, height: 1, groups: 1, lanes: [4, 8, 2] },
+    { width: 4, height: 2, groups: 1, lanes: [4, 8, 1] },
+    CASES.filter(({ stride, dtype }) => stride === 3 || dtype === 'f16'),
+  ),
+  tiled(
+    { width: 2, height: 2, groups: 1, lanes: [2, 8, 4] },
+    { width: 4, height: 1, groups: 2, lanes: [2, 8, 3] },
+    CASES.slice(1, 2),
+  ),
+];
+
 const out = ({ size: [n, h, w], kernel, stride, pad }: Case): [number, number, number] => [
   n,
   Math.floor((h + 2 * pad - kernel[0]) / stride) + 1,
@@ -63,8 +84,8 @@ function pack(weights: Float32Array, shape: readonly number[]): Float32Array {
   return packConv(weights, shape, packing);
 }
 
-describe.skipIf(!device).each(variants)('$variant', (variant) => {
-  describe.each(CASES)('$kernel stride $stride, $size, $channels $dtype', (c) => {
+describe.skipIf(!device).each(variants)('$dgrad.variant', (variant) => {
+  describe.each(variant.cases)('$kernel stride $stride, $size, $channels $dtype', (c) => {
     const { dtype = 'f32' } = c;
     const [inputs, outputs] = c.channels;
     const [kh, kw] = c.kernel;
@@ -79,7 +100,7 @@ describe.skipIf(!device).each(variants)('$variant', (variant) => {
       const epilogue: PointwiseStep[] = [{ op: 'mul', operand: { tensor: mask } }];
       const slots = [slab(dy, 1), slab(dx, 2), { dtype, data: pack(weights, shape) }, slab(mask, 4)];
       const d = field(dy, slots[0]!);
-      const call = dgrad({ ...c, ...variant, dy, dx, weight: { slot: 2, dtype }, epilogue });
+      const call = dgrad({ ...c, ...variant.dgrad, dy, dx, weight: { slot: 2, dtype }, epilogue });
       const sums = (b: number, y: number, x: number, i: number) => {
         let sum = 0;
         for (let o = 0; o < outputs; o++) {
@@ -103,7 +124,7 @@ describe.skipIf(!device).each(variants)('$variant', (variant) => {
       const elements = taps * rows * columns * 4;
       const slots = [slab(dy, 1), slab(x, 2), f32(noisy(elements * c.parts, 4))];
       const partial = { slot: 2, dtype: 'f32' } as const;
-      const parts = (await launch(wgradParts({ ...c, ...variant, x, dy, partial }), slots, {}))[2]!;
+      const parts = (await launch(wgradParts({ ...c, ...variant.wgrad, x, dy, partial }), slots, {}))[2]!;
       const [from, d] = [field(x, slots[1]!), field(dy, slots[0]!)];
       const share = Math.ceil((n * oh) / c.parts);
       // Part by part, because a graph may look at the parts themselves.
