@@ -1,6 +1,7 @@
 // The door to ONNX Runtime on the CPU in Node: loads the package onnxruntime-node, which users may have installed or not.
 
 import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
 import { fail, UserError } from '../diagnostics.js';
 import type { Ort } from './ort-executor.js';
 
@@ -16,6 +17,9 @@ const SESSION = {
   logSeverityLevel: 3,
   extra: { session: { force_spinning_stop: '1' } },
 } as const;
+
+/** Of one core in a second, at least. */
+const MACS_OF_A_CORE = 1e10;
 
 /** Whether the package is there; not whether it works on this machine. */
 export function isOrtInstalled(): boolean {
@@ -53,6 +57,7 @@ export async function loadOrt(): Promise<NodeOrt> {
   env.logLevel = 'error';
   return {
     version: env.versions.node,
+    macs: MACS_OF_A_CORE * availableParallelism(),
     async open(model) {
       const session = await InferenceSession.create(model, SESSION);
       return {

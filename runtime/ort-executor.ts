@@ -14,6 +14,8 @@ import { inTurn } from './turns.js';
 
 /** ONNX Runtime on some device. */
 export interface Ort {
+  /** Multiply-accumulates that it does in less than a second: what one call should ask for at most. */
+  readonly macs: number;
   open(model: Uint8Array): Promise<OrtModel>;
 }
 
@@ -50,8 +52,6 @@ export interface OnnxImage {
   readonly scale: Scale;
 }
 
-/** A second or less on two cores. */
-const MACS_AT_A_TIME = 4e10;
 /** Memory of ONNX Runtime over that of the plan's tensors: it copies what it concatenates, and what some convs read. */
 const OVERHEAD = 2;
 const DEFAULT_MEMORY = 2 ** 31;
@@ -92,7 +92,7 @@ export class OrtNetwork implements Executor {
       maxBufferSize: Infinity,
       maxComputeWorkgroupsPerDimension: Infinity,
       memory: memory / OVERHEAD,
-      ...(tile === undefined && { macs: MACS_AT_A_TIME }),
+      ...(tile === undefined && { macs: this.#ort.macs }),
     };
     return planTiles(this.#facts, size, limits, tile);
   }
