@@ -17,7 +17,6 @@ const MAKES_WEIGHTS: ReadonlySet<string> = new Set([
   'conv2d_wgrad',
   'conv2d_wgrad_parts',
   'sum_parts',
-  'conv2d_flip',
   'nearest_kernel',
   'nearest_kernel_adjoint',
 ]);

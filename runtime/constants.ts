@@ -21,7 +21,6 @@ const STRUCTURAL: Readonly<Record<string, (args: readonly Values[], attrs: Attrs
   scale_out: ([weight, factors]) => scaleOut(weight!, factors!),
   phase_weight: ([weight]) => phaseWeight(weight!),
   shuffle_rows: ([values], { factor }) => shuffleRows(values!, factor!),
-  conv2d_flip: ([weight]) => flip(weight!),
   nearest_kernel: ([weight]) => nearestKernel(weight!),
   nearest_kernel_adjoint: ([weight]) => nearestKernelAdjoint(weight!),
   spectral_norm: ([weight, u, v]) => spectralNorm(weight!, u!, v!),
@@ -156,20 +155,6 @@ function shuffleRows({ shape, data }: Values, factor: number): Values {
     result.set(data.subarray(row * inner, (row + 1) * inner), to * inner);
   }
   return { shape, data: result };
-}
-
-/** `[O, I, H, W]` as `[I, O, H, W]` with its taps reversed. */
-function flip({ shape, data }: Values): Values {
-  const [outputs, inputs, height, width] = shape as [number, number, number, number];
-  const taps = height * width;
-  const result = new Float64Array(data.length);
-  for (let o = 0; o < outputs; o++) {
-    for (let i = 0; i < inputs; i++) {
-      const from = (o * inputs + i) * taps;
-      result.set(data.slice(from, from + taps).reverse(), (i * outputs + o) * taps);
-    }
-  }
-  return { shape: [inputs, outputs, height, width], data: result };
 }
 
 /**

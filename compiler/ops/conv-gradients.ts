@@ -1,6 +1,5 @@
-// The gradients of a convolution (no phases), and what a pass makes of them: the gradient with respect to the input is
-// at stride 1 a conv with flipped weights; the one with respect to the weights, a long sum over all images, is split
-// into parts that are summed in order.
+// The gradients of a convolution (no phases). The one with respect to the weights, a long sum over all images, a pass
+// splits into parts that are summed in order.
 
 import { internal } from '../../diagnostics.js';
 import { type Dim, parseDim } from '../../runtime/dims.js';

@@ -1,5 +1,5 @@
-// Gradients as the device computes them best: the gradient of a conv's input as a conv, and long sums in two halves of
-// fixed order, the first of which has work for every invocation.
+// Gradients as the device computes them best: upsampling and a conv as the adjoint of a conv, and long sums in two halves
+// of fixed order, the first of which has work for every invocation.
 
 import { printDim } from '../../runtime/dims.js';
 import { roundUp } from '../../runtime/kernels/kernel.js';
@@ -9,21 +9,6 @@ import { layoutsOf } from '../layout.js';
 import { divisorOf } from '../ops/reduce.js';
 import { makeNode } from '../ops/registry.js';
 import { eliminateDead, type Rule } from '../rewrite.js';
-
-/** Where the gradient is no smaller than the kernel; of a linear layer, one pixel, the conv would see mostly padding. */
-const dgradAsConv: Rule = {
-  name: 'dgrad-as-conv',
-  apply({ op, inputs, attrs, loc }, context) {
-    const [dy, w] = inputs as [Ref, Ref];
-    if (op !== 'conv2d_dgrad' || attrs.stride !== 1) return undefined;
-    const [, , kh, kw] = context.type(w).shape as readonly number[];
-    const pad = kh! - 1 - Number(attrs.pad);
-    const [, , height, width] = context.type(dy).shape;
-    if (kh !== kw || pad < 0 || Number(height) < kh! || Number(width) < kw!) return undefined;
-    const flipped = context.emit('conv2d_flip', [w], {}, loc);
-    return context.emit('conv2d', [dy, flipped], { stride: 1, pad }, loc);
-  },
-};
 
 /**
  * Nearest-x2 and then a 3x3 conv is the adjoint of a 4x4 conv of stride 2 (`nearest_kernel`): 16 multiplications for the
@@ -45,7 +30,6 @@ const nearestAdjoint: Rule = {
 };
 
 export const upsampledConvs: readonly Rule[] = [nearestAdjoint];
-export const gradientConvs: readonly Rule[] = [dgradAsConv];
 
 /** A workgroup of its own sums this many pixels per channel fast enough. */
 const SHORT_SUM = 1024;

@@ -4,7 +4,7 @@ import type { Graph, Ref } from '../graph.js';
 import { eliminateDead, type Rule, rewrite } from '../rewrite.js';
 import { verify } from '../verify.js';
 import { algebra } from './algebra.js';
-import { gradientConvs, splitSums, upsampledConvs } from './backward.js';
+import { splitSums, upsampledConvs } from './backward.js';
 import { flatten, nestConcats } from './concats.js';
 import { shareCommon } from './cse.js';
 import { factors } from './factors.js';
@@ -45,7 +45,6 @@ const TRAINING: Passes = [
   ['share common subexpressions', shareSubexpressions],
   ['simplify what differentiation left', rules(algebra)],
   ['factor vectors out of sums', rules(factors)],
-  ['gradients of convs as convs', rules(gradientConvs)],
   ['split sums in two halves', halveSums],
   ['share common subexpressions', shareSubexpressions],
   ['flatten concats', rules(flatten)],

@@ -34,7 +34,7 @@ export interface DgradSpec extends Geometry {
   readonly epilogue?: readonly PointwiseStep[];
 }
 
-/** The gradient with respect to the input. A conv with flipped weights does the same where the stride is 1. */
+/** The gradient with respect to the input. */
 export function dgrad({ dy, dx, epilogue = [], ...spec }: DgradSpec): KernelCall {
   const phases = { phases: spec.stride ** 2, phaseShift: 0 } as const;
   return convolve({ ...spec, ...phases, x: dy, y: dx, epilogue, transposed: true });

@@ -1,5 +1,4 @@
-// Weights on the device: what training makes of packed weights between two steps. All of these exchange the inputs and
-// the outputs of a conv: they are for its adjoint.
+// Weights on the device: what training makes of packed weights in each step.
 
 import { gather } from './gather.js';
 import type { KernelCall, View } from './kernel.js';
@@ -15,10 +14,10 @@ export function weightView(
   return { ...operand, dims: [taps, rows, columns], channels: 4, stride: 4, offset: 0 };
 }
 
-export interface AdjointSpec {
-  /** `[O, I, H, W]`, packed as a conv from `inputs` to `outputs` channels. */
+export interface ExchangeSpec {
+  /** Packed as a conv from `inputs` to `outputs` channels. */
   readonly x: Pick<View, 'slot' | 'dtype'>;
-  /** `[I, O, H', W']`, packed as a conv from `outputs` to `inputs` channels. */
+  /** Packed as a conv from `outputs` to `inputs` channels. */
   readonly y: Pick<View, 'slot' | 'dtype'>;
   readonly inputs: number;
   readonly outputs: number;
@@ -26,15 +25,8 @@ export interface AdjointSpec {
 
 type Kernel = readonly [height: number, width: number];
 
-/** The weights of the conv that takes the gradient of a conv of stride 1 back to its input: taps reversed. */
-export function flipWeights({ kernel, ...spec }: AdjointSpec & { kernel: Kernel }): KernelCall {
-  return exchange('flip', spec, kernel, kernel, (weight) => [
-    `value[lane] = ${weight('u.y_n - 1u - image')};`,
-  ]);
-}
-
-/** A 3x3 conv after nearest-x2 as a 4x4 one: row a of the taps is the sum of the rows 2 - a and 3 - a; so are columns. */
-export function nearestKernel(spec: AdjointSpec): KernelCall {
+/** `[O, I, 3, 3]` to `[I, O, 4, 4]`: row a of the taps is the sum of the rows 2 - a and 3 - a; so are columns. */
+export function nearestKernel(spec: ExchangeSpec): KernelCall {
   const taps = (k: string, a: string) => `var ${k} = 2u - min(${a}, 2u); ${k} < min(4u - ${a}, 3u); ${k}++`;
   return exchange('nearest_kernel', spec, [3, 3], [4, 4], (weight) => [
     `for (${taps('i', 'image / 4u')}) { for (${taps('j', 'image % 4u')}) {`,
@@ -43,8 +35,8 @@ export function nearestKernel(spec: AdjointSpec): KernelCall {
   ]);
 }
 
-/** A tap k of a row or column of the 3x3 conv is in the taps 2 - k and 3 - k of the 4x4 one. */
-export function nearestKernelAdjoint(spec: AdjointSpec): KernelCall {
+/** `[I, O, 4, 4]` to `[O, I, 3, 3]`: what went from tap k of a row or column to the taps 2 - k and 3 - k comes back. */
+export function nearestKernelAdjoint(spec: ExchangeSpec): KernelCall {
   return exchange('nearest_kernel_adjoint', spec, [4, 4], [3, 3], (weight) => [
     'for (var i = 2u - image / 3u; i < 4u - image / 3u; i++) {',
     'for (var j = 2u - image % 3u; j < 4u - image % 3u; j++) {',
@@ -56,7 +48,7 @@ export function nearestKernelAdjoint(spec: AdjointSpec): KernelCall {
 /** `lines` add to `value[lane]`, for tap `image` of the result, weights of `x` by their tap. */
 function exchange(
   name: string,
-  { x, y, inputs, outputs }: AdjointSpec,
+  { x, y, inputs, outputs }: ExchangeSpec,
   from: Kernel,
   to: Kernel,
   lines: (weight: (tap: string) => string) => readonly string[],

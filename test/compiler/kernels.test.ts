@@ -14,7 +14,6 @@ import { describeOnDevice } from '../on-device.js';
 const WEIGHTS: Readonly<Record<string, number>> = {
   conv2d: 1,
   conv2d_dgrad: 1,
-  conv2d_flip: 0,
   nearest_kernel: 0,
   nearest_kernel_adjoint: 0,
 };

@@ -58,7 +58,7 @@ test('the least work that is enough; more than enough memory needs none', () => 
 });
 
 describe('a plan within a budget', () => {
-  const step = stepOf('ragan', { batch: 4 });
+  const step = stepOf('ragan', { batch: 8 });
   const whole = planStep(step, GENERIC);
 
   test('keeps to it, and says what it does', () => {

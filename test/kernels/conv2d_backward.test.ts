@@ -1,5 +1,4 @@
-// The gradients of the convolution in every variant against plain loops over its definition, and what goes with them:
-// the sum over parts and weights flipped for the gradient of a conv of stride 1.
+// The gradients of the convolution in every variant against plain loops over its definition, and the sum over parts.
 
 import { describe, expect, test } from 'vitest';
 import { convPacking, type TiledTile } from '../../runtime/kernels/conv2d.js';
@@ -7,7 +6,7 @@ import { type DgradSpec, dgrad, type WgradSpec, wgradParts } from '../../runtime
 import type { PointwiseStep } from '../../runtime/kernels/kernel.js';
 import { packConv } from '../../runtime/kernels/pack.js';
 import { sumParts } from '../../runtime/kernels/reduce.js';
-import { flipWeights, weightView } from '../../runtime/kernels/weights.js';
+import { weightView } from '../../runtime/kernels/weights.js';
 import type { DType } from '../../runtime/plan.js';
 import { device, dtypes, launch, type Storage, subgroupSize } from '../device.js';
 import { expectKernel, field, noisy, slab, stepped, view } from './tensors.js';
@@ -158,33 +157,5 @@ describe.skipIf(!device).each(variants)('$dgrad.variant', (variant) => {
         wants.reduce((sum, want) => sum + want[((tap * rows + row) * columns + column) * 4 + k]!, 0),
       );
     });
-  });
-});
-
-describe.skipIf(!device)('flipWeights', () => {
-  test.each([
-    [1, 3],
-    [5, 8],
-    [12, 7],
-  ])('%i inputs, %i outputs', async (inputs, outputs) => {
-    const kernel = [3, 2] as const;
-    for (const dtype of dtypes) {
-      const weights = noisy(outputs * inputs * 6, 1);
-      const flipped = new Float32Array(weights.length).map((_, at) => {
-        const [tap, o, i] = [at % 6, Math.floor(at / 6) % outputs, Math.floor(at / (6 * outputs))];
-        return weights[(o * inputs + i) * 6 + 5 - tap]!;
-      });
-      const want = pack(flipped, [inputs, outputs, 3, 2]);
-      const spec = { x: { slot: 0, dtype: 'f32' }, y: { slot: 1, dtype }, kernel, inputs, outputs } as const;
-      const slots = [
-        f32(pack(weights, [outputs, inputs, 3, 2])),
-        { dtype, data: noisy(want.length, 2, dtype) },
-      ];
-      const result = (await launch(flipWeights(spec), slots, {}))[1]!;
-      const bound = dtype === 'f16' ? 2 ** -11 : 0;
-      result.forEach((value, at) => {
-        expect(Math.abs(value - want[at]!), `element ${at}`).toBeLessThanOrEqual(bound);
-      });
-    }
   });
 });
