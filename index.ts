@@ -86,7 +86,7 @@ export async function openPlan(
 }
 
 /** The same in ONNX Runtime, which `loadOrt` of src/node gives: no GPU is needed. Computes in f32. */
-export function openOrt(ort: Ort, compiled: Compiled, { weights, ...options }: PlanOptions): Executor {
+export function openOrt(ort: Ort, compiled: Compiled, { weights, ...options }: PlanOptions): OrtNetwork {
   const { graph, values } = forExchange(compiled, weights);
   return new OrtNetwork(ort, onnxNetwork(graph, values), options);
 }

@@ -63,6 +63,7 @@ export function pasteIn(planes: Float32Array, from: Region, region: Region, imag
   const channels = data.length / (width * height);
   const [rows, columns] = [from.bottom - from.top, from.right - from.left];
   const right = Math.min(region.right, width);
+  if (right <= region.left) return; // a tile that another part of the image is responsible for
   for (let channel = 0; channel < channels; channel++) {
     for (let y = region.top; y < Math.min(region.bottom, height); y++) {
       const at = (channel * rows + y - from.top) * columns - from.left;
