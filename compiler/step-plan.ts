@@ -35,7 +35,7 @@ export interface PlanOptions extends TwinOptions {
 }
 
 export function planStep(step: StepGraph, target: Target, options: PlanOptions = {}): PlannedStep {
-  const { graph, log } = optimizeStep(step.graph, residentsOf(step.graph));
+  const { graph, log } = optimizeStep(step.graph, residentsOf(step.graph), target);
   const optimized = { ...step, graph };
   const planned = lowerStep(optimized, target);
   const memory = totalOf(planned.plan, options);

@@ -9,6 +9,7 @@ import { layoutsOf } from '../layout.js';
 import { divisorOf } from '../ops/reduce.js';
 import { makeNode } from '../ops/registry.js';
 import { eliminateDead, type Rule } from '../rewrite.js';
+import type { Target } from '../target.js';
 
 /**
  * Nearest-x2 and then a 3x3 conv is the adjoint of a 4x4 conv of stride 2 (`nearest_kernel`): 16 multiplications for the
@@ -33,20 +34,23 @@ export const upsampledConvs: readonly Rule[] = [nearestAdjoint];
 
 /** A workgroup of its own sums this many pixels per channel fast enough. */
 const SHORT_SUM = 1024;
-/** Invocations that keep a GPU busy, each of which keeps about this many sums in registers. */
-const INVOCATIONS = 2 ** 15;
+/** Invocations that keep a device busy, each of which keeps about this many sums in registers. */
+const INVOCATIONS = { hardware: 2 ** 16, software: 2 ** 12 };
 const SUMS_PER_INVOCATION = 48;
-const MOST_PARTS = 64;
+const MOST_PARTS = 256;
+
+type Device = Pick<Target, 'software'>;
 
 /** The largest power of two of parts that the rows of all images allow and that makes no more work than needed. */
-function partsFor(dy: readonly number[], [o, i, kh, kw]: readonly number[]): number {
+function partsFor(dy: readonly number[], [o, i, kh, kw]: readonly number[], { software }: Device): number {
   const sums = kh! * kw! * roundUp(i!, 4) * roundUp(o!, 4);
-  const limit = Math.min(MOST_PARTS, dy[0]! * dy[2]!, (INVOCATIONS * SUMS_PER_INVOCATION) / sums);
+  const invocations = INVOCATIONS[software ? 'software' : 'hardware'];
+  const limit = Math.min(MOST_PARTS, dy[0]! * dy[2]!, (invocations * SUMS_PER_INVOCATION) / sums);
   return 2 ** Math.max(0, Math.floor(Math.log2(limit)));
 }
 
 /** Sums of images and gradients of weights as two nodes each. */
-export function splitSums(graph: Graph): { graph: Graph; split: number } {
+export function splitSums(graph: Graph, device: Device): { graph: Graph; split: number } {
   const types = typesOf(graph);
   const layouts = layoutsOf(graph);
   const typeOf = (ref: Ref) => types.get(ref)!;
@@ -56,6 +60,7 @@ export function splitSums(graph: Graph): { graph: Graph; split: number } {
       node,
       (ref) => typeOf(ref).shape as readonly number[],
       layouts.get(node.inputs[0] ?? ''),
+      device,
     );
     if (!halves) return [node];
     const loc = node.loc && { loc: node.loc };
@@ -77,9 +82,10 @@ function halvesOf(
   { op, inputs, attrs, type }: Node,
   shapeOf: (ref: Ref) => readonly number[],
   layout: string | undefined,
+  device: Device,
 ): readonly [Half, Half] | undefined {
   if (op === 'conv2d_wgrad') {
-    const parts = partsFor(shapeOf(inputs[1]!), type.shape as readonly number[]);
+    const parts = partsFor(shapeOf(inputs[1]!), type.shape as readonly number[], device);
     if (parts === 1) return undefined;
     return [
       { op: 'conv2d_wgrad_parts', attrs: { ...attrs, parts } },

@@ -2,6 +2,7 @@
 
 import type { Graph, Ref } from '../graph.js';
 import { eliminateDead, type Rule, rewrite } from '../rewrite.js';
+import type { Target } from '../target.js';
 import { verify } from '../verify.js';
 import { algebra } from './algebra.js';
 import { splitSums, upsampledConvs } from './backward.js';
@@ -40,12 +41,12 @@ const EXCHANGE: Passes = [
   ['fuse into conv epilogues', rules(fuseKernels)],
 ];
 
-const TRAINING: Passes = [
+const training = (target: Target): Passes => [
   ['drop unused nodes', dropUnused],
   ['share common subexpressions', shareSubexpressions],
   ['simplify what differentiation left', rules(algebra)],
   ['factor vectors out of sums', rules(factors)],
-  ['split sums in two halves', halveSums],
+  ['split sums in two halves', halveSums(target)],
   ['share common subexpressions', shareSubexpressions],
   ['flatten concats', rules(flatten)],
   ['fuse into epilogues', rules(fuseKernels)],
@@ -78,9 +79,14 @@ export function optimizeForExchange(graph: Graph): Graph {
   return run(EXCHANGE, graph, new Set()).graph;
 }
 
-/** Optimizes a training step: `residents` change from step to step. */
-export function optimizeStep(graph: Graph, residents: ReadonlySet<Ref>, onPass?: OnPass): Optimized {
-  return run(TRAINING, graph, residents, onPass);
+/** Optimizes a training step for a device: `residents` change from step to step. */
+export function optimizeStep(
+  graph: Graph,
+  residents: ReadonlySet<Ref>,
+  target: Target,
+  onPass?: OnPass,
+): Optimized {
+  return run(training(target), graph, residents, onPass);
 }
 
 /** Prepares the forward pass of a training step for differentiation. */
@@ -124,9 +130,11 @@ function nest(graph: Graph): { graph: Graph; did: string } {
   return { graph: result, did: report(nested ? [`${nested} concats`] : []) };
 }
 
-function halveSums(graph: Graph): { graph: Graph; did: string } {
-  const { graph: result, split } = splitSums(graph);
-  return { graph: result, did: report(split ? [`${split} sums`] : []) };
+function halveSums(target: Target): Pass {
+  return (graph) => {
+    const { graph: result, split } = splitSums(graph, target);
+    return { graph: result, did: report(split ? [`${split} sums`] : []) };
+  };
 }
 
 function repeatChains(graph: Graph): { graph: Graph; did: string } {

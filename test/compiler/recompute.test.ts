@@ -13,7 +13,7 @@ import { type Objective, runAll, stepOf, valuesOf } from './steps.js';
 
 function optimized(objective: Objective) {
   const { graph, losses } = stepOf(objective);
-  const result = optimizeStep(graph, residentsOf(graph)).graph;
+  const result = optimizeStep(graph, residentsOf(graph), GENERIC).graph;
   const forward = [...result.outputs.slice(0, losses.length), ...result.updates.map(({ value }) => value)];
   return { graph: result, forward };
 }

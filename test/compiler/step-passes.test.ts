@@ -24,7 +24,7 @@ function prepared(text: string): string {
 /** After the passes after differentiation. */
 function optimized(text: string): string {
   const graph = parseGraph(text);
-  return body(optimizeStep(graph, residentsOf(graph)).graph);
+  return body(optimizeStep(graph, residentsOf(graph), GENERIC).graph);
 }
 
 test('nearest x2 and a 3x3 conv are the adjoint of a strided 4x4 conv', () => {
@@ -117,7 +117,7 @@ test('running statistics change in place, in the kernel that sums', () => {
   %1 = sum_rows(%0, @v) {divisor=3200, epilogue=["scale(0.3333333333333333)","add($1)","scale(0.75)"], keep="channel"} : f32[4]
   update @v = %1
   return %x`);
-  const { graph } = optimizeStep(parseGraph(text), new Set(['@v']));
+  const { graph } = optimizeStep(parseGraph(text), new Set(['@v']), GENERIC);
   const persistence = { residents: new Map([['@v', 0]]), gradients: new Map() };
   expect(lower(graph, GENERIC, persistence).plan.steps).toHaveLength(2);
 });

@@ -73,7 +73,7 @@ test('passes keep the meaning of gradients, and plans compute them', () => {
       checked++;
       const values = randomValues(step.graph);
       const expected = runAll(step.graph, values);
-      const { graph } = optimizeStep(step.graph, residentsOf(step.graph));
+      const { graph } = optimizeStep(step.graph, residentsOf(step.graph), GENERIC);
       expectClose(runAll(graph, values), expected, 1e-9);
       expectClose(simulate(step, planStep(step, GENERIC), values), expected, 1e-9);
       const pass = forwardPass(graph, [graph.outputs[0]!]);

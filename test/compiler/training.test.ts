@@ -6,6 +6,7 @@ import type { Graph, Ref } from '../../compiler/graph.js';
 import { interpret } from '../../compiler/interpret.js';
 import { optimizeStep } from '../../compiler/passes/pipeline.js';
 import { residentsOf } from '../../compiler/step-plan.js';
+import { GENERIC } from '../../compiler/target.js';
 import type { Tensor } from '../../compiler/tensor.js';
 import { parseGraph, printGraph } from '../../compiler/text.js';
 import { trainingStep } from '../../compiler/training.js';
@@ -71,7 +72,7 @@ describe.each(ALL)('%s', (objective) => {
   test('means the same after every pass, and prints and parses', () => {
     const expected = runAll(graph, values);
     expect(parseGraph(printGraph(graph))).toEqual(graph);
-    optimizeStep(graph, residentsOf(graph), (pass, after) => {
+    optimizeStep(graph, residentsOf(graph), GENERIC, (pass, after) => {
       expect(parseGraph(printGraph(after))).toEqual(after);
       runAll(after, values).forEach(({ data }, i) => {
         const largest = expected[i]!.data.reduce((max, v) => Math.max(max, Math.abs(v)), 1e-3);
