@@ -18,6 +18,7 @@ import { prepareCommand } from './commands/prepare.js';
 import { runCommand } from './commands/run.js';
 import { showCommand } from './commands/show.js';
 import { trainCommand } from './commands/train.js';
+import { tuneCommand } from './commands/tune.js';
 import { type Io, write } from './io.js';
 import { packageVersion } from './package.js';
 
@@ -29,6 +30,7 @@ const COMMANDS: readonly ((io: Io) => Command)[] = [
   evalCommand,
   plotCommand,
   checkCommand,
+  tuneCommand,
   blendCommand,
   convertCommand,
   exportCommand,

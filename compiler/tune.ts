@@ -24,6 +24,8 @@ export interface TuneOptions {
   /** Milliseconds for all of it, about: every candidate is run a few times however long that takes. */
   readonly budget: number;
   readonly signal?: AbortSignal | undefined;
+  /** Told before a class is measured. */
+  readonly onClass?: (key: string, index: number, of: number) => void;
   /** What is known already, by class. */
   readonly known?: ReadonlyMap<string, Measured>;
 }
@@ -50,7 +52,7 @@ export async function* tune(
   device: GPUDevice,
   subject: Subject,
   target: Target,
-  { budget, signal, known = new Map() }: TuneOptions,
+  { budget, signal, onClass, known = new Map() }: TuneOptions,
 ): AsyncGenerator<Measured> {
   const classes = classesOf(subject, target);
   const plans = plansOf(subject, target, classes);
@@ -60,12 +62,13 @@ export async function* tune(
   const end = performance.now() + budget;
   let left = classes.filter(({ key }) => !known.has(key)).length;
   try {
-    for (const { key, count, macs, step, choices } of classes) {
+    for (const [index, { key, count, macs, step, choices }] of classes.entries()) {
       const before = known.get(key);
       if (before) {
         yield { ...before, ...scaled(before, macs / before.macs), count, macs };
         continue;
       }
+      onClass?.(key, index, classes.length);
       const rivals = choices.map((choice, i) => ({ choice, lowered: plans[i]! }));
       const share = (end - performance.now()) / left--;
       const result = await measure(setting, { ...subject, step, rivals, macs }, share);

@@ -1,0 +1,126 @@
+// `src tune`: measures which kernels are the fastest for the convolutions of a network on this machine's device, says
+// what is gained, and writes it where every other command finds it. Nothing is written before all is measured.
+
+import { rm } from 'node:fs/promises';
+import { type Target, targetFor } from '../../compiler/target.js';
+import { type Measured, tune } from '../../compiler/tune.js';
+import { internal } from '../../diagnostics.js';
+import { load } from '../../dsl/index.js';
+import { compile } from '../../index.js';
+import type { Tuned } from '../../runtime/kernels/conv_family.js';
+import { type NodeDevice, openDevice } from '../../runtime/node.js';
+import { printTuning, readTuning, tuningFile } from '../../runtime/node-tuned.js';
+import type { Size } from '../../runtime/schedule.js';
+import { overridden, recipeOf, stageNamed } from '../../train/stages.js';
+import { failIo, prepareOutput, statOf, writeAtomic } from '../files.js';
+import { type Io, write } from '../io.js';
+import type { Settings } from '../options.js';
+import { readGraph } from '../package.js';
+import { statusLine } from '../status-line.js';
+import { type Named, networkSubject, stageSubject } from '../tune-subjects.js';
+import { describeFaults, printMeasured, type Report, toJson } from '../tune-table.js';
+
+export interface TuneOptions {
+  readonly set: Settings;
+  readonly size: Size;
+  /** The name of a stage, or all of them. */
+  readonly train?: string | true;
+  readonly batch?: number;
+  readonly patch?: number;
+  readonly precision: 'f32' | 'f16';
+  readonly device: string;
+  /** Seconds. */
+  readonly budget: number;
+  readonly forget?: true;
+  readonly json?: true;
+}
+
+export async function tuneDevice(io: Io, path: string, options: TuneOptions): Promise<void> {
+  const subjectsFor = options.forget ? undefined : await prepare(path, options);
+  const device = await openDevice({ device: options.device });
+  try {
+    if (!subjectsFor) return await forget(io, device);
+    await write(io.stderr, `${device.summary}\n`);
+    const target = targetFor(device.gpu, options.precision);
+    const reports = await measureAll(io, device, target, subjectsFor(target, device.memory), options);
+    await save(io, device, reports);
+    if (options.json) await write(io.stdout, `${JSON.stringify(toJson(device.description, reports))}\n`);
+    const faults = describeFaults(reports);
+    if (faults.length > 0)
+      internal(`kernels do not work on ${device.description.name}: ${faults.join('; ')}`);
+  } finally {
+    await device.close();
+  }
+}
+
+type Subjects = (target: Target, memory: number) => Iterable<Named>;
+
+/** All that can be wrong with what the user wants is found before the device is opened. */
+async function prepare(path: string, { set, size, train, batch, patch }: TuneOptions): Promise<Subjects> {
+  const source = await readGraph(path);
+  const compiled = compile(source, { set });
+  if (train === undefined) return () => [networkSubject(compiled, size)];
+  const program = load(source, { set, ...(patch !== undefined && { patch }) });
+  const stages = train === true ? recipeOf(program).stages : [stageNamed(program, train)];
+  return function* (target, memory) {
+    yield networkSubject(compiled, size);
+    for (const stage of stages)
+      yield stageSubject(program, overridden(stage, batch === undefined ? {} : { batch }), target, memory);
+  };
+}
+
+async function measureAll(
+  io: Io,
+  { gpu }: NodeDevice,
+  target: Target,
+  subjects: Iterable<Named>,
+  { budget, json }: TuneOptions,
+): Promise<Report[]> {
+  const line = statusLine(io.stderr);
+  const known = new Map<string, Measured>();
+  const reports: Report[] = [];
+  const all = [...subjects];
+  const end = performance.now() + 1000 * budget;
+  try {
+    for (const [i, { name, subject }] of all.entries()) {
+      const share = (end - performance.now()) / (all.length - i);
+      const onClass = (key: string, index: number, of: number) =>
+        line.show(() => `${name}: ${index + 1} of ${of}, ${key}`);
+      const measured: Measured[] = [];
+      for await (const one of tune(gpu, subject, target, {
+        budget: share,
+        signal: io.signal,
+        known,
+        onClass,
+      }))
+        measured.push(one);
+      for (const one of measured) if (!known.has(one.key)) known.set(one.key, one);
+      line.end();
+      if (!json) await write(io.stdout, printMeasured({ name, measured }));
+      reports.push({ name, measured });
+    }
+  } finally {
+    line.end();
+  }
+  return reports;
+}
+
+/** Adds to what was measured before. */
+async function save({ stderr }: Io, { description }: NodeDevice, reports: readonly Report[]): Promise<void> {
+  const file = tuningFile(description);
+  await prepareOutput(file);
+  const choices: Record<string, Tuned[string]> = { ...(await readTuning(description)).choices };
+  for (const { key, chosen, heuristic } of reports.flatMap(({ measured }) => measured)) {
+    if (chosen.choice === heuristic.choice) delete choices[key];
+    else choices[key] = chosen.choice;
+  }
+  await writeAtomic(file, new TextEncoder().encode(printTuning(description, choices, new Date())));
+  await write(stderr, `${file}: from now on used on this device\n`);
+}
+
+async function forget({ stderr }: Io, { description }: NodeDevice): Promise<void> {
+  const file = tuningFile(description);
+  const found = await statOf(file);
+  await rm(file, { force: true }).catch((error) => failIo(file, 'written', error));
+  await write(stderr, found ? `${file}: removed\n` : `nothing was measured on ${description.name}\n`);
+}
