@@ -59,7 +59,7 @@ export function gpuOption(): Option {
     .default('auto')
     .argParser((device) => {
       if (device !== 'cpu') return device;
-      return fail('--device cpu: ONNX Runtime runs networks; it cannot train or check them', {
+      return fail('--device cpu is ONNX Runtime, which runs networks: `src run` and `src eval` take it', {
         help: 'use --device software, which computes on the CPU too',
       });
     });

@@ -18,5 +18,8 @@ export function describeOnDevice(name: string, suite: (device: NodeDevice) => vo
   describe.skipIf(!device)(name, () => suite(device!));
 }
 
+/** For commands that would choose ONNX Runtime where there is no GPU. */
+export const onDevice: readonly string[] = ['--device', device?.description.kind ?? 'software'];
+
 /** The storage types that the device has. */
 export const precisions: readonly DType[] = device?.gpu.features.has('shader-f16') ? ['f32', 'f16'] : ['f32'];

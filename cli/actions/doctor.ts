@@ -1,8 +1,11 @@
 // `src doctor`: what this machine offers for running networks, what is slow about it, and what to do.
 
 import { basename } from 'node:path';
+import { UserError } from '../../diagnostics.js';
 import { printBytes } from '../../runtime/gpu.js';
+import { chooseDevice } from '../../runtime/node-choice.js';
 import { type Diagnosis, diagnose, type Finding } from '../../runtime/node-doctor.js';
+import { isOrtInstalled } from '../../runtime/node-ort.js';
 import type { Tuning } from '../../runtime/node-tuned.js';
 import { printAge, printItems, printTable } from '../human.js';
 import { type Io, write } from '../io.js';
@@ -20,6 +23,8 @@ export async function doctor({ stdout }: Io, { device, json }: DoctorOptions): P
 
 interface Report extends Diagnosis {
   readonly version: string;
+  /** What networks run on and why; the device is for training alone where that is ONNX Runtime. */
+  readonly networks?: string;
   /** The version of sharp; without it only PNG is read and written. */
   readonly sharp?: string;
 }
@@ -29,23 +34,46 @@ async function examine(device: string): Promise<Report> {
     .then(({ default: { versions } }) => versions.sharp)
     .catch(() => undefined);
   const { findings, ...diagnosis } = await diagnose({ device });
-  const missing: Finding = {
-    problem: 'without the package sharp, only PNG is read and written',
-    fix: 'run `npm install sharp`',
-  };
+  const networks = await networksRunOn(device);
+  const missing: Finding[] = [];
+  if (diagnosis.device?.kind === 'software' && !isOrtInstalled()) {
+    missing.push({
+      problem: 'without ONNX Runtime, networks take twice as long on the CPU',
+      fix: 'run `npm install onnxruntime-node`',
+    });
+  }
+  if (sharp === undefined) {
+    missing.push({
+      problem: 'without the package sharp, only PNG is read and written',
+      fix: 'run `npm install sharp`',
+    });
+  }
   return {
     version: packageVersion(),
     ...diagnosis,
+    ...(networks !== undefined && { networks }),
     ...(sharp !== undefined && { sharp }),
-    findings: sharp === undefined ? [...findings, missing] : findings,
+    findings: [...findings, ...missing],
   };
 }
 
-function print({ version, system, device, vulkan, gpus, sharp, findings }: Report): string {
+async function networksRunOn(wanted: string): Promise<string | undefined> {
+  try {
+    const device = await chooseDevice({ device: wanted });
+    await device.close();
+    return device.summary;
+  } catch (error) {
+    if (error instanceof UserError) return undefined; // one of the findings
+    throw error;
+  }
+}
+
+function print({ version, system, device, networks, vulkan, gpus, sharp, findings }: Report): string {
   const facts = printTable([
     ['src', version],
     ['system', system],
     ...(device ? describe(device) : [['device', 'none'] as const]),
+    ['networks run on', networks ?? 'nothing'],
     ['GPUs', gpus.join(', ') || 'none on the bus'],
     ...(vulkan ? [['Vulkan', printVulkan(vulkan)] as const] : []),
     ['images', sharp === undefined ? 'PNG' : `PNG; JPEG, WebP, TIFF, AVIF and GIF through sharp ${sharp}`],

@@ -3,11 +3,12 @@
 import { Command } from 'commander';
 import type { DoctorOptions } from '../actions/doctor.js';
 import type { Io } from '../io.js';
+import { gpuOption } from '../options.js';
 
 export function doctorCommand(io: Io): Command {
   return new Command('doctor')
     .description('say what this machine offers for running networks, and what would make it faster')
-    .option('--device <which>', 'auto, hardware, software, or a part of its name', 'auto')
+    .addOption(gpuOption())
     .option('--json', 'everything as JSON')
     .action(async (options: DoctorOptions) => (await import('../actions/doctor.js')).doctor(io, options));
 }

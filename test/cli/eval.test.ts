@@ -8,7 +8,8 @@ import { encodeImage } from '../../cli/images/encode.js';
 import type { Image } from '../../formats/image.js';
 import { psnrY, ssimY } from '../../formats/metrics.js';
 import { testImage } from '../../train/validation.js';
-import { describeOnDevice } from '../on-device.js';
+import { describeOnDevice, onDevice } from '../on-device.js';
+import { describeWithOrt } from '../on-ort.js';
 import { DOUBLER, filesIn, identityWeights, src, temporaryFolder, writeFiles } from './harness.js';
 
 function picture(width: number, height: number, seed: number): Image {
@@ -38,7 +39,7 @@ const paths = writeFiles(folder, {
 });
 const HR = join(folder, 'hr');
 
-const NETWORK = [paths['doubler.sr'], '--weights', paths['doubler.safetensors']];
+const NETWORK = [paths['doubler.sr'], '--weights', paths['doubler.safetensors'], ...onDevice];
 
 /** The network doubles pixels. */
 function doubled(name: 'a.png' | 'deep/b.png'): {
@@ -78,7 +79,7 @@ describeOnDevice('on a device', () => {
   });
 
   test('as JSON, with weights of a run and reduced images of its own', async () => {
-    const run = [paths['doubler.sr'], '--weights', join(folder, 'runs/x')];
+    const run = [paths['doubler.sr'], '--weights', join(folder, 'runs/x'), ...onDevice];
     const { code, out } = await src([
       'eval',
       ...run,
@@ -94,6 +95,7 @@ describeOnDevice('on a device', () => {
       network: 'doubler',
       weights: paths['runs/x/weights/psnr.safetensors'],
       scale: 2,
+      device: expect.any(String),
       precision: 'f32',
     });
     const { scores } = testImage('a', originals['a.png'], 2, picture(16, 20, 5)).bicubic;
@@ -109,6 +111,20 @@ describeOnDevice('on a device', () => {
     expect(filesIn(results)).toEqual(['a.png', 'deep/b.png']);
     const saved = await decodeImage('a', readFileSync(join(results, 'a.png')));
     expect(saved.data).toEqual(doubled('a.png').image.data);
+  });
+});
+
+describeWithOrt('in ONNX Runtime', ({ version }) => {
+  test('the table as it must be, in f32 whatever is asked for', async () => {
+    const cpu = ['--device', 'cpu', '--precision', 'f16', '--json'];
+    const { code, out, err } = await src(['eval', ...NETWORK, '--data', HR, ...cpu]);
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    const { images, device, precision } = JSON.parse(out);
+    expect({ device, precision }).toEqual({ device: `ONNX Runtime ${version} on the CPU`, precision: 'f32' });
+    for (const { name, psnr, ssim } of images) {
+      expect(psnr).toBeCloseTo(doubled(name).psnr, 9);
+      expect(ssim).toBeCloseTo(doubled(name).ssim, 9);
+    }
   });
 });
 

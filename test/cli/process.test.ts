@@ -11,7 +11,7 @@ import { afterAll, expect, test } from 'vitest';
 import { decodeImage } from '../../cli/images/decode.js';
 import { encodeImage } from '../../cli/images/encode.js';
 import { type Channels, type Image, newSamples } from '../../formats/image.js';
-import { describeOnDevice } from '../on-device.js';
+import { describeOnDevice, onDevice } from '../on-device.js';
 import { build, DOUBLER, filesIn, identityWeights, start, temporaryFolder, writeFiles } from './harness.js';
 
 const program = build();
@@ -21,7 +21,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 const network = writeFiles(folder, { 'doubler.sr': DOUBLER, 'w.safetensors': identityWeights(DOUBLER) });
-const doubler = ['run', network['doubler.sr'], '-w', network['w.safetensors'], '-i'];
+const doubler = ['run', network['doubler.sr'], '-w', network['w.safetensors'], ...onDevice, '-i'];
 const run = (argv: readonly string[], input?: Uint8Array) => start(program.main, argv, input).ended;
 
 /** Samples that are all different; opaque, because colour under transparency is not kept. */
@@ -166,22 +166,42 @@ describeOnDevice('run', () => {
     expect(filesIn(photos)).toEqual(['a.png']);
   });
 
-  test('Ctrl-C ends it promptly and leaves nothing half-written', async () => {
+  test('in ONNX Runtime: a folder, tiles, and what is said of it', async () => {
+    const photos = newFolder();
+    const gray16 = sample(7, 3, 1, 16);
+    writeFiles(photos, { 'a.png': await encodeImage(rgb, 'png'), 'b.png': await encodeImage(gray16, 'png') });
+    const argv = ['run', network['doubler.sr'], '-w', network['w.safetensors'], '-i', photos];
+    const cpu = ['--device', 'cpu', '--tile', '4', '--precision', 'f16', '--json'];
+    const { code, out, err } = await run([...argv, ...cpu]);
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    const [, ready] = out.split('\n').map((line) => (line ? JSON.parse(line) : undefined));
+    expect(ready).toMatchObject({ event: 'ready', kind: 'cpu', precision: 'f32' });
+    expect(ready.summary).toMatch(/^ONNX Runtime [\d.]+ on the CPU, in f32$/);
+    await expectDoubled(readFileSync(join(`${photos}_x2`, 'a.png')), rgb);
+    await expectDoubled(readFileSync(join(`${photos}_x2`, 'b.png')), gray16);
+  });
+
+  test.each([
+    { name: 'a device', device: onDevice },
+    { name: 'ONNX Runtime', device: ['--device', 'cpu', '--tile', '32'] },
+  ])('Ctrl-C ends it promptly and leaves nothing half-written: $name', async ({ device }) => {
     const photos = newFolder();
     const slow = `generator slow : (3, h, w) -> (3, 2*h, 2*w) {
       upsample(2)
       conv(32) x8
       conv(3)
     }\n`;
+    const picture = await encodeImage(sample(150, 150, 3, 8), 'png');
     const files = writeFiles(photos, {
       'slow.sr': slow,
       'slow.safetensors': identityWeights(slow),
-      'in/1.png': await encodeImage(sample(150, 150, 3, 8), 'png'),
-      'in/2.png': await encodeImage(sample(150, 150, 3, 8), 'png'),
+      'in/1.png': picture,
+      'in/2.png': picture,
     });
     const output = join(photos, 'out');
     const argv = [
       'run',
+      ...device,
       files['slow.sr'],
       '-w',
       files['slow.safetensors'],

@@ -6,7 +6,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { encodeImage } from '../../cli/images/encode.js';
 import { printProfile, profileLines } from '../../cli/profile-table.js';
 import type { Line, Profile } from '../../runtime/profile.js';
-import { describeOnDevice } from '../on-device.js';
+import { describeOnDevice, onDevice } from '../on-device.js';
 import { TINY } from '../train/tiny.js';
 import {
   build,
@@ -43,7 +43,7 @@ const paths = writeFiles(folder, {
   'data/b.png': await noise(40, 0.7),
 });
 const at = (name: string) => join(folder, name);
-const run = ['run', paths['doubler.sr'], '--weights', paths['doubler.safetensors']];
+const run = ['run', paths['doubler.sr'], '--weights', paths['doubler.safetensors'], ...onDevice];
 const train = ['train', paths['tiny.sr'], '--data', at('data')];
 
 const line = (ms: number, share: number, more: Partial<Line> = {}): Line => ({

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { src } from '../cli/harness.js';
-import { describeOnDevice } from '../on-device.js';
+import { describeOnDevice, onDevice } from '../on-device.js';
 import { missingShared, shared } from '../shared.js';
 
 const README = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8');
@@ -19,6 +19,7 @@ describeOnDevice('the default network', () => {
         '--data',
         shared('photos/val'),
         '--json',
+        ...onDevice,
       ]);
       expect({ code, err }).toMatchObject({ code: 0 });
       const { mean } = JSON.parse(out);
