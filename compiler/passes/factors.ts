@@ -38,7 +38,7 @@ function quotient(p: Product, q: Product): Product | undefined {
 /** The product as a vector: what was made last comes first, which is how gradients say it. */
 function emitProduct({ by, factors }: Product, context: RuleContext): Ref | undefined {
   const rank = (ref: Ref) => context.type(ref).shape.length;
-  const made = (ref: Ref) => (ref.startsWith('%') ? Number(ref.slice(1)) : -1);
+  const made = (ref: Ref) => (context.def(ref) ? context.place(ref) : -1);
   const [first, ...rest] = [...factors].sort((a, b) => rank(b) - rank(a) || made(b) - made(a));
   if (first === undefined || rank(first) !== 1) return undefined;
   const all = rest.reduce((product, factor) => context.emit('mul', [product, factor], {}), first);

@@ -47,7 +47,7 @@ function absorbInto(isHead: (op: string) => boolean, node: Node, context: RuleCo
 }
 
 const isMap = (op: string) => op === 'map';
-const isKernel = (op: string) => op !== 'map' && opNamed(op).operands !== undefined;
+export const isKernel = (op: string) => op !== 'map' && opNamed(op).operands !== undefined;
 
 /** Pointwise on activations; what depends on parameters alone is computed when they are loaded. */
 function isDeviceMap({ op, inputs }: Node, { isConstant }: RuleContext): boolean {

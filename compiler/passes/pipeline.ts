@@ -10,6 +10,7 @@ import { flatten, nestConcats } from './concats.js';
 import { shareCommon } from './cse.js';
 import { factors } from './factors.js';
 import { fuseKernels, fuseMap, fuseStores } from './fuse.js';
+import { accumulate, delayFactors } from './linear.js';
 import { fuseSums, repeatMaps } from './maps.js';
 import { foldAffine, phases } from './simplify.js';
 
@@ -48,7 +49,9 @@ const training = (target: Target): Passes => [
   ['factor vectors out of sums', rules(factors)],
   ['split sums in two halves', halveSums(target)],
   ['share common subexpressions', shareSubexpressions],
+  ['multiply by numbers later', delay],
   ['flatten concats', rules(flatten)],
+  ['add gradients one by one', rules(accumulate)],
   ['fuse into epilogues', rules(fuseKernels)],
   ['fuse pointwise chains', rules(fuseMap)],
   ['repeat cheap chains', repeatChains],
@@ -135,6 +138,11 @@ function halveSums(target: Target): Pass {
     const { graph: result, split } = splitSums(graph, target);
     return { graph: result, did: report(split ? [`${split} sums`] : []) };
   };
+}
+
+function delay(graph: Graph): { graph: Graph; did: string } {
+  const { graph: result, delayed } = delayFactors(graph);
+  return { graph: result, did: report(delayed ? [`${delayed} factors`] : []) };
 }
 
 function repeatChains(graph: Graph): { graph: Graph; did: string } {

@@ -121,3 +121,49 @@ test('running statistics change in place, in the kernel that sums', () => {
   const persistence = { residents: new Map([['@v', 0]]), gradients: new Map() };
   expect(lower(graph, GENERIC, persistence).plan.steps).toHaveLength(2);
 });
+
+/** A gradient %g on its way through a conv, its weights and its bias. */
+const BACK = `graph g(%g: f32[2,4,8,8], %x: f32[2,4,8,8], ${W('w', '4,4,3,3')}) {`;
+
+test('a factor of a gradient waits until kernels have read it', () => {
+  expect(
+    optimized(`${BACK}
+  %0 = scale(%g) {by=0.2} : f32[2,4,8,8]
+  %1 = conv2d_dgrad(%0, @w) {extent=["8","8"], pad=1, stride=1} : f32[2,4,8,8]
+  %2 = conv2d_wgrad(%x, %0) {kernel=[3,3], pad=1, stride=1} : f32[4,4,3,3]
+  %3 = reduce_sum(%0) {keep="channel"} : f32[4]
+  return %1, %2, %3
+}`),
+  ).toBe(`  %0 = conv2d_dgrad(%g, @w) {epilogue=["scale(0.2)"], extent=["8","8"], pad=1, stride=1} : f32[2,4,8,8]
+  %1 = conv2d_wgrad_parts(%x, %g) {kernel=[3,3], pad=1, parts=16, stride=1} : f32[16,4,4,3,3]
+  %2 = sum_parts(%1) {epilogue=["scale(0.2)"]} : f32[4,4,3,3]
+  %3 = reduce_sum(%g) {epilogue=["scale(0.2)"], keep="channel"} : f32[4]
+  return %0, %2, %3`);
+});
+
+test('a factor that a kernel takes for nothing, or that somebody cannot wait for, stays', () => {
+  const graph = (result: string) => `${BACK}
+  %0 = conv2d_dgrad(%g, @w) {extent=["8","8"], pad=1, stride=1} : f32[2,4,8,8]
+  %1 = scale(%0) {by=0.2} : f32[2,4,8,8]
+  %2 = conv2d_dgrad(%1, @w) {extent=["8","8"], pad=1, stride=1} : f32[2,4,8,8]
+  return ${result}
+}`;
+  const first = (factor: string) =>
+    `  %0 = conv2d_dgrad(%g, @w) {${factor}extent=["8","8"], pad=1, stride=1} : f32[2,4,8,8]\n`;
+  expect(optimized(graph('%2'))).toContain(first('epilogue=["scale(0.2)"], '));
+  expect(optimized(graph('%0, %1, %2'))).toContain('map(%0) {epilogue=["scale(0.2)"]}');
+});
+
+test('a kernel adds to each summand of a gradient', () => {
+  expect(
+    optimized(`${BACK}
+  %0 = conv2d_dgrad(%g, @w) {extent=["8","8"], pad=1, stride=1} : f32[2,4,8,8]
+  %1 = scale(%g) {by=0.25} : f32[2,4,8,8]
+  %2 = add(%1, %x) : f32[2,4,8,8]
+  %3 = add(%2, %0) : f32[2,4,8,8]
+  return %3
+}`),
+  ).toBe(
+    '  %0 = conv2d_dgrad(%g, @w, %g, %x) {epilogue=["scale(4)","add($2)","scale(0.25)","add($3)"], extent=["8","8"], pad=1, stride=1} : f32[2,4,8,8]\n  return %0',
+  );
+});
