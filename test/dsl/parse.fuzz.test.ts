@@ -6,9 +6,27 @@ import { render, UserError } from '../../diagnostics.js';
 import type { File } from '../../dsl/ast.js';
 import { format } from '../../dsl/format.js';
 import { parse } from '../../dsl/parse.js';
+import { isInGrammar } from './grammar.js';
 import { outline, program } from './programs.js';
 
 const RUNS = 120;
+
+/** The parser's own verdict: what it says of grammar, not of tokens, numbers or depth. */
+function agreesWithGrammar(text: string): void {
+  let expected: boolean;
+  try {
+    expected = isInGrammar(text);
+  } catch {
+    return; // its tokens are wrong already
+  }
+  let actual = true;
+  try {
+    read(text);
+  } catch {
+    actual = false;
+  }
+  expect(actual).toBe(expected);
+}
 
 const read = (text: string): File => parse({ name: 'fuzz.sr', text });
 
@@ -66,6 +84,11 @@ describe('never anything but a tree or a UserError', () => {
   ])('%s', (_name, texts) => {
     fc.assert(fc.property(texts, survives), { numRuns: RUNS });
   });
+});
+
+test('what parses is what the grammar says', () => {
+  for (const texts of [soup, mutant, program])
+    fc.assert(fc.property(texts, agreesWithGrammar), { numRuns: 3 * RUNS });
 });
 
 test('programs of any layout parse, and survive formatting with their comments', () => {
