@@ -1,51 +1,90 @@
-// What tables of times do with a job: they leave out whom it would take too long, let the others take turns beside the
-// ceiling, and turn what was measured into rows.
+// What tables of times do with a job: they leave out who is not there or would take too long, let the others take turns
+// beside the ceiling, and turn what was measured into rows.
 
 import type { TableOptions } from './options.js';
 import type { Job } from './peer.js';
-import { type Result, race } from './race.js';
+import { type Entry, type Result, race } from './race.js';
 import type { Report } from './report.js';
 import { type Judge, printRows, type Row, rowsOf } from './rows.js';
 import type { SystemSpec } from './system.js';
 import { CEILING } from './systems.js';
 
+/** What contests have shown of systems, for those that follow. */
+export interface Experience {
+  /** GFLOP/s. */
+  readonly rates: Map<SystemSpec, number>;
+  /** Not there at all. */
+  readonly missing: Set<SystemSpec>;
+}
+
+export function noExperience(): Experience {
+  return { rates: new Map(), missing: new Set() };
+}
+
 export interface Contest {
   readonly job: Job;
   readonly flops: number;
   readonly systems: readonly SystemSpec[];
-  /** GFLOP/s of the systems in the contests before; this one's are put in. */
-  readonly rates: Map<string, number>;
+  readonly experience: Experience;
   /** Tells who is right, given all. */
   judge(results: readonly Result[]): Judge;
 }
 
 export async function hold(contest: Contest, options: TableOptions, report: Report): Promise<Row[]> {
-  const { job, flops, systems, rates, judge } = contest;
-  const tell = (line: string) => report.tell(`- ${line}`);
-  const entries = systems.flatMap((spec) => {
-    const seconds = flops / 1e9 / (rates.get(spec.name) ?? Infinity);
+  const { job, flops, systems, experience, judge } = contest;
+  const entries = systems.flatMap((spec): Entry[] => {
+    const seconds = flops / 1e9 / (experience.rates.get(spec) ?? Infinity);
     if (seconds <= options.limit) return [{ spec, job }];
-    tell(
-      `skipped: ${spec.name}: some ${seconds.toFixed(0)} s each at its speed so far (--limit ${options.limit})`,
-    );
+    const why = `some ${seconds.toFixed(0)} s each at its speed so far (--limit ${options.limit})`;
+    report.tell(`- skipped: ${spec.name}: ${why}`);
     return [];
   });
-  const all = await race([...entries, { spec: CEILING, job: { kind: 'ceiling' } }], { ...options, tell });
-  for (const { version, device } of all) {
-    report.version(version);
-    if (device) report.device(device);
-  }
+  const ceiling: Entry = { spec: CEILING, job: { kind: 'ceiling' } };
+  const all = await measure([...entries, ceiling], options, experience, report);
   const results = all.filter(({ spec }) => spec !== CEILING);
-  const probe = all.find(({ spec }) => spec === CEILING);
-  const ceiling = probe && Math.max(...probe.reps.map(({ flops = 0, ms }) => flops / ms / 1e6));
-  const rows = rowsOf(results, { ceiling, flops, judge: judge(results) });
-  for (const { system, gflops } of rows) if (gflops !== undefined) rates.set(system, gflops);
-  if (ceiling) tell(`ceiling: ${ceiling.toPrecision(3)} GFLOP/s`);
+  const top = ceilingOf(all.find(({ spec }) => spec === CEILING));
+  const rows = rowsOf(results, { ceiling: top, flops, judge: judge(results) });
+  for (const { spec, gflops } of rows) if (gflops !== undefined) experience.rates.set(spec, gflops);
+  if (top) report.tell(`- ceiling: ${top.toPrecision(3)} GFLOP/s`);
   report.tell(`\n${printRows(rows)}`);
   return rows;
 }
 
+/** A race that tells who was not in it, who was, and on which device. */
+export async function measure(
+  entries: readonly Entry[],
+  options: TableOptions,
+  { missing }: Experience,
+  report: Report,
+): Promise<Result[]> {
+  const present = entries.filter(({ spec }) => !missing.has(spec));
+  const results = await race(present, {
+    ...options,
+    onDropped(spec, why) {
+      if (why.missing === 'system') missing.add(spec);
+      report.tell(`- ${why.missing ? 'skipped' : 'FAILED'}: ${spec.name}: ${why.message}`);
+    },
+  });
+  for (const { version, device } of results) {
+    report.version(version);
+    if (device) report.device(device);
+  }
+  return results;
+}
+
+/** GFLOP/s: the most that was ever reached. */
+export function ceilingOf(result: Result | undefined): number | undefined {
+  return result && Math.max(...result.reps.map(({ flops = 0, ms }) => flops / ms / 1e6));
+}
+
+/** What a table found. */
+export interface Comparison {
+  readonly rows: ReadonlyMap<string, readonly Row[]>;
+  /** Whether everything of ours was. */
+  readonly right: boolean;
+}
+
 /** Whether nothing of ours was wrong. */
 export function areOursRight(rows: readonly Row[]): boolean {
-  return rows.every(({ system, wrong }) => !(wrong && system.startsWith('src')));
+  return rows.every(({ spec, wrong }) => !(wrong && spec.peer.startsWith('src')));
 }

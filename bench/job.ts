@@ -77,7 +77,7 @@ export async function inferenceJob(
 /** Files for programs that take some seconds each anyway. */
 const MORE = 3;
 
-async function writeImages(
+export async function writeImages(
   folder: string,
   { width, height, data }: InferenceJob['image'],
 ): Promise<ImageFiles> {

@@ -6,7 +6,9 @@ import { UserError } from '../diagnostics.js';
 import type { TableOptions } from './options.js';
 import { newReport, type Report, writeSection } from './report.js';
 import { PEERS } from './systems.js';
+import { gpu } from './tables/gpu.js';
 import { inference } from './tables/inference.js';
+import { overhead } from './tables/overhead.js';
 import { train } from './tables/train.js';
 
 interface Table {
@@ -16,7 +18,7 @@ interface Table {
   run(options: TableOptions, report: Report): Promise<boolean>;
 }
 
-const TABLES: Readonly<Record<string, Table>> = { inference, train };
+const TABLES: Readonly<Record<string, Table>> = { inference, train, overhead, gpu };
 
 const USAGE = `usage: npm run bench -- TABLE [OPTIONS]
 
@@ -60,6 +62,7 @@ async function main(words: readonly string[]): Promise<number> {
     reps: Number(values.reps),
     seconds: Number(values.seconds),
     limit: Number(values.limit),
+    deadline: Infinity,
     models: [values.models, SRC_MODELS].filter((folder) => folder !== undefined),
     quick: values.quick,
   };

@@ -10,6 +10,8 @@ export interface TableOptions {
   readonly seconds: number;
   /** What one measurement may take, in seconds. */
   readonly limit: number;
+  /** When nothing more is begun, as `performance.now()` has it. */
+  readonly deadline: number;
   /** Folders with published weights. */
   readonly models: readonly string[];
   /** Sizes that show that it works, on a machine without a GPU. */

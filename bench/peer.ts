@@ -86,24 +86,28 @@ export interface Peer {
   /** `tfjs-webgpu 4.22.0` */
   readonly version: string;
   /** The device, where the peer can tell. */
-  readonly device?: DeviceFacts;
+  readonly device?: DeviceName;
   run(): Promise<Rep>;
-  /** The image that the last run made: planes of red, green and blue. */
-  output(): Promise<Float32Array>;
+  /** The image that the last run made: planes of red, green and blue. Training makes none. */
+  output?(): Promise<Float32Array>;
   /** Bytes at most so far, where another process than this one works. */
   peakMemory?(): number;
 }
 
-export interface DeviceFacts {
+export interface DeviceName {
   readonly name: string;
   readonly driver: string;
-  /** What the adapter exposes, one line each. */
-  readonly exposes: readonly (readonly [name: string, value: string])[];
 }
 
 export type OpenPeer = (job: Job, options: PeerOptions) => Promise<Peer>;
 
 /** What a peer needs is not there: no failure, but told. */
 export class Missing extends Error {
-  override name = 'Missing';
+  constructor(
+    message: string,
+    /** For this job alone, or for all. */
+    readonly what: 'job' | 'system' = 'system',
+  ) {
+    super(message);
+  }
 }

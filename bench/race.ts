@@ -11,8 +11,10 @@ export interface RaceOptions {
   readonly seconds: number;
   /** What a single one may take, in seconds. */
   readonly limit: number;
-  /** For people who wait, and in the report. */
-  tell(line: string): void;
+  /** When nothing more is begun, as `performance.now()` has it. */
+  readonly deadline: number;
+  /** Whoever drops out does so alone. */
+  onDropped(spec: SystemSpec, why: Dropped): void;
 }
 
 export interface Entry {
@@ -43,26 +45,30 @@ interface Runner {
 /** In the order of the entries; without those that are not there or failed, which is told. */
 export async function race(entries: readonly Entry[], options: RaceOptions): Promise<Result[]> {
   const runners: Runner[] = [];
-  /** Whoever drops out does so alone. */
-  const attempt = async <T>({ name }: SystemSpec, work: () => Promise<T>): Promise<T | undefined> => {
+  const attempt = async <T>(spec: SystemSpec, work: () => Promise<T>): Promise<T | undefined> => {
     try {
       return await work();
     } catch (error) {
       if (!(error instanceof Dropped)) throw error;
-      options.tell(`${error.missing ? 'skipped' : 'FAILED'}: ${name}: ${error.message}`);
+      options.onDropped(spec, error);
       return undefined;
     }
   };
+  const isInTime = () => performance.now() < options.deadline;
   try {
     for (const entry of entries) {
       const { spec, job } = entry;
+      if (!isInTime()) {
+        options.onDropped(spec, new Dropped('out of time'));
+        continue;
+      }
       const system = await attempt(spec, () => openSystem(spec, job, options.limit));
       if (!system) continue;
       const warmUp = await attempt(spec, () => system.run());
       if (warmUp) runners.push({ entry, system, warmUp, reps: [], spent: 0 });
       else system.kill();
     }
-    for (let round = 0; round < options.reps; round++) {
+    for (let round = 0; round < options.reps && (round === 0 || isInTime()); round++) {
       for (const runner of runners.filter(({ spent }) => spent < 1000 * options.seconds)) {
         const began = performance.now();
         const rep = await attempt(runner.entry.spec, () => runner.system.run());

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hostLine, ROOT, version } from './machine.js';
-import type { DeviceFacts } from './peer.js';
+import type { DeviceName } from './peer.js';
 
 export interface Report {
   /** For people, and into the section. */
@@ -12,7 +12,7 @@ export interface Report {
   /** For programs. */
   keep(name: string, value: unknown): void;
   /** What was measured on: told once. */
-  device(facts: DeviceFacts): void;
+  device(name: DeviceName): void;
   /** A version of something that was measured. */
   version(name: string): void;
 }
@@ -26,7 +26,7 @@ export function newReport(table: string, command: string): Kept {
   const told: string[] = [];
   const versions = new Set([commitLine()]);
   const data: Record<string, unknown> = {};
-  let device: DeviceFacts | undefined;
+  let device: DeviceName | undefined;
   return {
     tell(text) {
       told.push(text);
@@ -35,8 +35,8 @@ export function newReport(table: string, command: string): Kept {
     keep: (name, value) => {
       data[name] = value;
     },
-    device(facts) {
-      device ??= facts;
+    device({ name, driver }) {
+      device ??= { name, driver };
     },
     version: (name) => versions.add(name),
     section: () =>

@@ -3,9 +3,12 @@
 import { printBytes } from '../runtime/gpu.js';
 import type { Result } from './race.js';
 import { pairedRatio, type Spread, spread } from './stats.js';
+import type { SystemSpec } from './system.js';
 import { SRC_F32 } from './systems.js';
 
 export interface Row extends Spread {
+  readonly spec: SystemSpec;
+  /** As the table names it: with its files, a system has a second row. */
   readonly system: string;
   readonly version: string;
   readonly reps: number;
@@ -38,6 +41,7 @@ export function rowsOf(results: readonly Result[], { ceiling, flops, judge }: St
       const taken = spread(times);
       const gflops = flops / taken.median / 1e6;
       return {
+        spec,
         system,
         version,
         reps: reps.length,
@@ -45,7 +49,7 @@ export function rowsOf(results: readonly Result[], { ceiling, flops, judge }: St
         ...(!wrong && {
           gflops,
           ...(base && { ratio: pairedRatio(times, base) }),
-          ...(ceiling && { share: gflops / ceiling }),
+          ...(ceiling && !spec.onCpu && { share: gflops / ceiling }),
         }),
         peakMemory,
         wrong,

@@ -4,7 +4,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { join } from 'node:path';
 import type { Exactness } from './accuracy.js';
-import type { DeviceFacts, Job, PeerOptions, Rep } from './peer.js';
+import type { DeviceName, Job, Missing, PeerOptions, Rep } from './peer.js';
 
 export interface SystemSpec {
   /** As a table names it. */
@@ -14,25 +14,29 @@ export interface SystemSpec {
   readonly options: PeerOptions;
   /** What its outputs are judged by. */
   readonly claims: Exactness;
+  /** Without the device whose ceiling is measured. */
+  readonly onCpu?: true;
 }
 
 export type Call =
   | { readonly do: 'open'; readonly job: Job; readonly options: PeerOptions }
   | { readonly do: 'run' | 'output' | 'memory' };
 
-export type Answer = { readonly value: unknown } | { readonly error: string; readonly missing: boolean };
+export type Answer =
+  | { readonly value: unknown }
+  | { readonly error: string; readonly missing: Missing['what'] | undefined };
 
 export interface Opened {
   readonly version: string;
-  readonly device?: DeviceFacts;
+  readonly device?: DeviceName;
 }
 
 /** Why a system is not measured. */
 export class Dropped extends Error {
   constructor(
     message: string,
-    /** Whether it is not there at all; else it failed. */
-    readonly missing: boolean,
+    /** What is not there; else it failed. */
+    readonly missing?: Missing['what'],
   ) {
     super(message);
   }
@@ -91,7 +95,8 @@ function callChild(
       child.off('exit', onExit);
       end();
     };
-    const drop = (message: string, missing = false) => settle(() => reject(new Dropped(message, missing)));
+    const drop = (message: string, missing?: Missing['what']) =>
+      settle(() => reject(new Dropped(message, missing)));
     const onMessage = (answer: unknown) => {
       const given = answer as Answer;
       if ('error' in given) drop(firstLine(given.error), given.missing);

@@ -7,10 +7,11 @@ export const SRC_F32: SystemSpec = spec('src f32', 'src', 'f32', { precision: 'f
 const SRC_F16: SystemSpec = spec('src f16', 'src', 'f16', { precision: 'f16' });
 
 /** Everything that other rows are a share of. */
-export const CEILING: SystemSpec = spec('FMA ceiling', 'fma', 'f32');
+export const CEILING: SystemSpec = spec('FMA f32', 'fma', 'f32', { precision: 'f32' });
+export const CEILING_F16: SystemSpec = spec('FMA f16', 'fma', 'f16', { precision: 'f16' });
 
 /** What outputs are compared with. */
-export const REFERENCE: SystemSpec = spec('ORT CPU', 'ort-node', 'f32', { threads: availableParallelism() });
+export const REFERENCE: SystemSpec = onCpu('ORT CPU', 'ort-node', { threads: availableParallelism() });
 
 const CUDA = { device: 'cuda' };
 const CHANNELS_LAST = { ...CUDA, dtype: 'f16', channels_last: true };
@@ -28,15 +29,16 @@ export const INFERENCE: readonly SystemSpec[] = [
   spec('ncnn-vulkan', 'ncnn', '8 bits'),
   spec('tfjs-webgpu', 'tfjs', 'f32'),
   spec('ORT WebGPU', 'ort-web', 'f32'),
-  spec('ORT CPU, 1 thread', 'ort-node', 'f32', { threads: 1 }),
-  spec('ORT CPU, 2 threads', 'ort-node', 'f32', { threads: 2 }),
+  onCpu('ORT CPU, 1 thread', 'ort-node', { threads: 1 }),
+  onCpu('ORT CPU, 2 threads', 'ort-node', { threads: 2 }),
+  onCpu('src on the CPU', 'src-cpu', {}),
 ];
 
 export const TRAINING: readonly SystemSpec[] = [
   SRC_F32,
   SRC_F16,
   spec('tfjs-webgpu', 'tfjs', 'f32'),
-  spec('PyTorch CPU', 'torch', 'f32', { device: 'cpu' }),
+  onCpu('PyTorch CPU', 'torch', { device: 'cpu' }),
 ];
 
 export const GPU_INFERENCE: readonly SystemSpec[] = [
@@ -50,7 +52,7 @@ export const GPU_TRAINING: readonly SystemSpec[] = [SRC_F32, SRC_F16, ...TORCH_C
 
 /** `src` always; of the others those whose modules are wanted. */
 export function chosen(systems: readonly SystemSpec[], peers: readonly string[] | undefined): SystemSpec[] {
-  return systems.filter(({ peer }) => peer === 'src' || !peers || peers.includes(peer));
+  return systems.filter(({ peer }) => peer.startsWith('src') || !peers || peers.includes(peer));
 }
 
 export const PEERS: readonly string[] = ['ncnn', 'tfjs', 'ort-web', 'ort-node', 'torch'];
@@ -62,4 +64,8 @@ function spec(
   options: SystemSpec['options'] = {},
 ): SystemSpec {
   return { name, peer, claims, options };
+}
+
+function onCpu(name: string, peer: string, options: SystemSpec['options']): SystemSpec {
+  return { ...spec(name, peer, 'f32', options), onCpu: true };
 }

@@ -10,7 +10,10 @@ let peer: Peer | undefined;
 process.on('message', async (call: Call) => {
   const answer = await answerTo(call).then(
     (value): Answer => ({ value }),
-    (error): Answer => ({ error: String(error?.message ?? error), missing: error instanceof Missing }),
+    (error): Answer => ({
+      error: String(error?.message ?? error),
+      missing: error instanceof Missing ? error.what : undefined,
+    }),
   );
   process.send!(answer);
 });
@@ -23,6 +26,6 @@ async function answerTo(call: Call) {
   }
   if (!peer) throw new Error(`${name} is not open`);
   if (call.do === 'run') return peer.run();
-  if (call.do === 'output') return peer.output();
+  if (call.do === 'output') return peer.output?.();
   return peer.peakMemory?.() ?? process.resourceUsage().maxRSS * 1024;
 }

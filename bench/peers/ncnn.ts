@@ -23,8 +23,7 @@ const PACKAGED: Readonly<Record<string, string>> = {
 export const open: OpenPeer = async (job) => {
   if (job.kind !== 'inference') throw new Error(`${NAME} only runs networks`);
   const { ncnn, files } = job;
-  if (!ncnn)
-    throw new Missing('it does not bring this network along, and there is no folder with it (--models)');
+  if (!ncnn) throw new Missing('it does not bring this network along (--models)', 'job');
   const program = findProgram();
   const folder = mkdtempSync(join(dirname(files.one), 'ncnn-'));
   const [one, many] = [join(folder, 'one.png'), join(folder, 'many')];

@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Ort } from 'onnxruntime-common';
 import type { Job, Peer } from '../peer.js';
+import { making } from './making.js';
 
 export async function openSession(
   ort: Ort,
@@ -14,14 +15,8 @@ export async function openSession(
   const { width, height, data } = job.image;
   const [input] = session.inputNames;
   const [output] = session.outputNames;
-  let made = new Float32Array();
-  return {
-    async run() {
-      const began = performance.now();
-      const results = await session.run({ [input!]: new ort.Tensor('float32', data, [1, 3, height, width]) });
-      made = results[output!]!.data as Float32Array<ArrayBuffer>;
-      return { ms: performance.now() - began };
-    },
-    output: async () => made,
-  };
+  return making(async () => {
+    const results = await session.run({ [input!]: new ort.Tensor('float32', data, [1, 3, height, width]) });
+    return results[output!]!.data;
+  });
 }

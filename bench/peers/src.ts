@@ -10,13 +10,14 @@ import type { DType } from '../../runtime/plan.js';
 import { Stepper } from '../../runtime/stepper.js';
 import { stageNamed, stepSpec, trainedNetworks } from '../../train/stages.js';
 import { channelsLast } from '../images.js';
-import { deviceFacts, version } from '../machine.js';
+import { version } from '../machine.js';
 import type { InferenceJob, OpenPeer, Peer, TrainJob } from '../peer.js';
+import { making } from './making.js';
 
 export const open: OpenPeer = async (job, options) => {
   const device = await openDevice();
   const precision = options.precision as DType;
-  const about = { version: `src ${version}`, device: deviceFacts(device) };
+  const about = { version: `src ${version}`, device: device.description };
   if (job.kind === 'inference') return { ...about, ...(await inference(device, job, precision)) };
   if (job.kind === 'train') return { ...about, ...(await training(device, job, precision)) };
   throw new Error(`src does no ${job.kind}`);
@@ -28,17 +29,7 @@ async function inference({ gpu }: NodeDevice, job: InferenceJob, precision: DTyp
   const { source, set, image } = job;
   const weights = readSafetensors(job.weights, await readFile(job.weights));
   const network = await openNetwork(gpu, compile(source, { set }), { weights, precision });
-  let made = new Float32Array();
-  return {
-    async run() {
-      const began = performance.now();
-      const result = await network.run(image);
-      const ms = performance.now() - began;
-      made = result.data as Float32Array<ArrayBuffer>;
-      return { ms };
-    },
-    output: async () => made,
-  };
+  return making(async () => (await network.run(image)).data);
 }
 
 async function training({ gpu }: NodeDevice, job: TrainJob, precision: DType): Promise<Work> {
@@ -75,6 +66,5 @@ async function training({ gpu }: NodeDevice, job: TrainJob, precision: DType): P
       await stepper.drain();
       return { ms: performance.now() - began, losses };
     },
-    output: () => Promise.reject(new Error('training makes no image')),
   };
 }

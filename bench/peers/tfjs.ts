@@ -3,18 +3,18 @@
 import { readFile } from 'node:fs/promises';
 import { readSafetensors } from '../../formats/safetensors.js';
 import { channelsLast, planes } from '../images.js';
-import { type InferenceJob, Missing, type OpenPeer, type Peer, type TrainJob } from '../peer.js';
-import { installNavigator, packageVersion } from './navigator.js';
+import type { InferenceJob, OpenPeer, Peer, TrainJob } from '../peer.js';
+import { installed } from './installed.js';
+import { making } from './making.js';
+import { installNavigator } from './navigator.js';
 
 export const open: OpenPeer = async (job) => {
+  const version = `tfjs-webgpu ${installed('@tensorflow/tfjs-backend-webgpu')}`;
   installNavigator();
-  const tf = await import('@tensorflow/tfjs').catch(() => {
-    throw new Missing('@tensorflow/tfjs is not installed: npm run bench:setup');
-  });
+  const tf = await import('@tensorflow/tfjs');
   await import('@tensorflow/tfjs-backend-webgpu');
   if (!(await tf.setBackend('webgpu'))) throw new Error('its WebGPU backend does not start');
   await tf.ready();
-  const version = `tfjs-webgpu ${packageVersion('@tensorflow/tfjs-backend-webgpu')}`;
   const { constants, evaluate, fused, variables } = await import('./tfjs-net.js');
   if (job.kind === 'ceiling') throw new Error('it measures no ceilings');
   const { tensors } = readSafetensors(job.weights, await readFile(job.weights));
@@ -25,20 +25,16 @@ export const open: OpenPeer = async (job) => {
     const params = constants(net, tensors);
     const { width, height, data } = image;
     const pixels = channelsLast(data, [1, 3, height, width], 3);
-    let made = new Float32Array();
-    return {
-      async run() {
-        const began = performance.now();
-        const y = tf.tidy(() => {
-          const x = tf.tensor(pixels, [1, height, width, 3]);
-          return evaluate(fast, new Map([...params, [net.inputs[0]!, x]]))[0]!;
-        });
-        made = (await y.data()) as Float32Array<ArrayBuffer>;
-        y.dispose();
-        return { ms: performance.now() - began };
-      },
-      output: async () => planes(made),
-    };
+    const { run, output } = making(async () => {
+      const y = tf.tidy(() => {
+        const x = tf.tensor(pixels, [1, height, width, 3]);
+        return evaluate(fast, new Map([...params, [net.inputs[0]!, x]]))[0]!;
+      });
+      const made = await y.data();
+      y.dispose();
+      return made;
+    });
+    return { run, output: async () => planes(await output()) };
   }
 
   function training(train: TrainJob): Pick<Peer, 'run' | 'output'> {
@@ -72,7 +68,6 @@ export const open: OpenPeer = async (job) => {
         cost.dispose();
         return { ms: performance.now() - began, losses: [loss!] };
       },
-      output: () => Promise.reject(new Error('training makes no image')),
     };
   }
 };

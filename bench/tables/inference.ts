@@ -1,13 +1,13 @@
 // One image through a network, in every system: what people compare first.
 
 import { compare, type Exactness, isWrong, printDifference } from '../accuracy.js';
-import { areOursRight, hold } from '../contest.js';
+import { areOursRight, type Comparison, type Experience, hold, measure, noExperience } from '../contest.js';
 import { inFolder, inferenceJob, type PreparedInference, type Size } from '../job.js';
 import { type BenchNetwork, NETWORKS } from '../networks.js';
 import type { TableOptions } from '../options.js';
-import { type Result, race } from '../race.js';
+import type { Result } from '../race.js';
 import type { Report } from '../report.js';
-import type { Judge } from '../rows.js';
+import type { Judge, Row } from '../rows.js';
 import type { SystemSpec } from '../system.js';
 import { chosen, INFERENCE, REFERENCE, SRC_F32 } from '../systems.js';
 
@@ -26,18 +26,18 @@ const CASES: Readonly<Record<string, InferenceCase>> = {
 
 export const inference = {
   cases: Object.keys(CASES),
-  run: (options: TableOptions, report: Report) => compareInference(CASES, INFERENCE, options, report),
+  run: async (options: TableOptions, report: Report) =>
+    (await compareInference(CASES, INFERENCE, options, report)).right,
 };
 
-/** Whether everything of ours was right. */
 export async function compareInference(
   cases: Readonly<Record<string, InferenceCase>>,
   systems: readonly SystemSpec[],
   options: TableOptions,
   report: Report,
-): Promise<boolean> {
-  const rates = new Map<string, number>();
-  let right = true;
+): Promise<Comparison> {
+  const experience = noExperience();
+  const found = new Map<string, readonly Row[]>();
   for (const [name, one] of Object.entries(cases)) {
     if (options.only && !options.only.includes(name)) continue;
     const { width, height, network } = one;
@@ -46,25 +46,26 @@ export async function compareInference(
       const { job, flops, weights } = prepared;
       const size = `${width}x${height}, ${(flops / 1e9).toPrecision(4)} GFLOP`;
       report.tell(`\n### ${name}\n\n- ${network.file}, ${size}, ${weights} weights`);
-      const expected = await referenceOf(prepared, options, report);
+      const expected = await referenceOf(prepared, options, experience, report);
       const judge = judgeBy(expected, weights);
-      const contest = { job, flops, systems: chosen(systems, options.peers), rates, judge };
+      const contest = { job, flops, systems: chosen(systems, options.peers), experience, judge };
       const rows = await hold(contest, options, report);
       report.keep(name, { network: network.file, width, height, flops, weights, rows });
-      right &&= areOursRight(rows);
+      found.set(name, rows);
     });
   }
-  return right;
+  return { rows: found, right: [...found.values()].every(areOursRight) };
 }
 
 /** The right image, by a program that is neither ours nor on the device; undefined where that is not installed. */
 async function referenceOf(
   { job }: PreparedInference,
   options: TableOptions,
+  experience: Experience,
   report: Report,
 ): Promise<Float32Array | undefined> {
-  const once = { ...options, reps: 1, tell: (line: string) => report.tell(`- ${line}`) };
-  const [reference] = await race([{ spec: REFERENCE, job }], once);
+  const once = { ...options, reps: 1 };
+  const [reference] = await measure([{ spec: REFERENCE, job }], once, experience, report);
   if (!reference) report.tell(`- outputs are compared with those of ${SRC_F32.name}`);
   return reference?.output;
 }

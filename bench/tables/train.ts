@@ -1,11 +1,11 @@
 // Steps of training, from a batch in the host's memory to the losses there, in every system that trains.
 
-import { areOursRight, hold } from '../contest.js';
+import { areOursRight, type Comparison, hold, noExperience } from '../contest.js';
 import { inFolder, type TrainCase, trainJob } from '../job.js';
 import type { TableOptions } from '../options.js';
 import type { Result } from '../race.js';
 import type { Report } from '../report.js';
-import type { Judge } from '../rows.js';
+import type { Judge, Row } from '../rows.js';
 import type { SystemSpec } from '../system.js';
 import { chosen, TRAINING } from '../systems.js';
 
@@ -29,18 +29,18 @@ const CASES: Readonly<Record<string, TrainCase>> = {
 
 export const train = {
   cases: Object.keys(CASES),
-  run: (options: TableOptions, report: Report) => compareTraining(CASES, TRAINING, options, report),
+  run: async (options: TableOptions, report: Report) =>
+    (await compareTraining(CASES, TRAINING, options, report)).right,
 };
 
-/** Whether everything of ours was right. */
 export async function compareTraining(
   cases: Readonly<Record<string, TrainCase>>,
   systems: readonly SystemSpec[],
   options: TableOptions,
   report: Report,
-): Promise<boolean> {
-  const rates = new Map<string, number>();
-  let right = true;
+): Promise<Comparison> {
+  const experience = noExperience();
+  const found = new Map<string, readonly Row[]>();
   for (const [name, one] of Object.entries(cases)) {
     if (options.only && !options.only.includes(name)) continue;
     await inFolder(async (folder) => {
@@ -49,13 +49,13 @@ export async function compareTraining(
       const widths = Object.entries(one.set).map(([setting, value]) => `, ${setting}=${value}`);
       const size = `batch ${batch} of ${patch}x${patch}, ${(flops / 1e9).toPrecision(4)} GFLOP a step`;
       report.tell(`\n### ${name}\n\n- ${file}${widths.join('')}, ${size}`);
-      const contest = { job, flops, systems: chosen(systems, options.peers), rates, judge };
+      const contest = { job, flops, systems: chosen(systems, options.peers), experience, judge };
       const rows = await hold(contest, options, report);
       report.keep(name, { ...one, flops, rows });
-      right &&= areOursRight(rows);
+      found.set(name, rows);
     });
   }
-  return right;
+  return { rows: found, right: [...found.values()].every(areOursRight) };
 }
 
 /** Losses of the first steps must be those of the others, relatively: that takes the same gradients and updates. */
