@@ -30,11 +30,15 @@ export interface Outcome {
 }
 
 /** In this process. */
-export async function src(argv: readonly string[], input = ''): Promise<Outcome> {
+export async function src(
+  argv: readonly string[],
+  input = '',
+  signal = new AbortController().signal,
+): Promise<Outcome> {
   const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
   stdin.end(input);
   const texts = [text(stdout), text(stderr)] as const;
-  const code = await main(argv, { stdin, stdout, stderr, signal: new AbortController().signal });
+  const code = await main(argv, { stdin, stdout, stderr, signal });
   stdout.end();
   stderr.end();
   return { code, out: await texts[0], err: await texts[1] };

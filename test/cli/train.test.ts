@@ -1,12 +1,13 @@
 // `src train` as people start it: on a folder of images, interrupted, taken up again, with every mistake that can be
 // made beforehand.
 
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, describe, expect, test } from 'vitest';
 import { encodeImage } from '../../cli/images/encode.js';
 import { readSafetensors } from '../../formats/safetensors.js';
+import { decodeCheckpoint, encodeCheckpoint } from '../../train/checkpoint.js';
 import { describeOnDevice } from '../on-device.js';
 import { TINY } from '../train/tiny.js';
 import { build, filesIn, type Started, src, start, temporaryFolder, writeFiles } from './harness.js';
@@ -215,6 +216,25 @@ describeOnDevice('a training', () => {
         .map((line) => JSON.parse(line))
         .map(({ step, loss }) => [step, loss.total]);
     expect(metrics('killed')).toEqual(metrics('alive'));
+  });
+
+  test('all of its stages keep the kernels that it began with', async () => {
+    expect((await train('tuned', '--stage', 'psnr', '--steps', '1').ended).code).toBe(0);
+    const path = join(run('tuned'), 'checkpoints/psnr-1.safetensors');
+    const { state, settings } = (await decodeCheckpoint(path, new Uint8Array(readFileSync(path))))!;
+    expect(state.kernels).toEqual({ adapter: expect.any(String), tuned: {} });
+    const kernels = {
+      adapter: state.kernels!.adapter,
+      tuned: { 'conv3x3 8>8': { variant: 'direct' } },
+    } as const;
+    writeFileSync(path, await encodeCheckpoint({ state: { ...state, kernels }, settings }));
+
+    const { code, out } = await train('tuned', '--stage', 'gan', '--steps', '1').ended;
+    expect(code).toBe(0);
+    const notes = events(out).flatMap(({ event, text }) => (event === 'note' ? [text] : []));
+    expect(notes).toEqual([expect.stringContaining('gan: it keeps the kernels that training began with')]);
+    const after = await decodeCheckpoint('gan', new Uint8Array(checkpoint('tuned', 'gan-1')));
+    expect(after!.state.kernels).toEqual(kernels);
   });
 
   test('its gradients can be checked', async () => {
