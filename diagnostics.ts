@@ -59,10 +59,13 @@ export function internal(message: string): never {
   throw new Error(`internal: ${message}`);
 }
 
-export function locate(span: Span): Loc {
-  const before = span.source.text.slice(0, span.start);
-  const lineStart = before.lastIndexOf('\n') + 1;
-  return { file: span.source.name, line: before.split('\n').length, column: span.start - lineStart + 1 };
+export function locate({ source: { name, text }, start }: Span): Loc {
+  let [line, lineStart] = [1, 0];
+  for (let end = text.indexOf('\n'); end >= 0 && end < start; end = text.indexOf('\n', lineStart)) {
+    line++;
+    lineStart = end + 1;
+  }
+  return { file: name, line, column: start - lineStart + 1 };
 }
 
 export function printLoc(loc: Loc): string {

@@ -87,11 +87,11 @@ export function withResults(graph: Graph, rename: (ref: Ref) => Ref): Graph {
   };
 }
 
-/** How often each ref is used: as an operand or as a result of the graph. */
+/** How often each ref is used: as an operand of a node whose own result is, or as a result of the graph. */
 export function useCounts(graph: Graph): Map<Ref, number> {
   const counts = new Map<Ref, number>();
   const count = (ref: Ref) => counts.set(ref, (counts.get(ref) ?? 0) + 1);
-  for (const { inputs } of graph.nodes) inputs.forEach(count);
   results(graph).forEach(count);
+  for (const { ref, inputs } of graph.nodes.toReversed()) if (counts.has(ref)) inputs.forEach(count);
   return counts;
 }

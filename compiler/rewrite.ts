@@ -6,7 +6,7 @@
 import { internal, type Loc } from '../diagnostics.js';
 import { isConstantOp } from '../runtime/constants.js';
 import type { Attrs, Graph, Node, Ref, TensorType } from './graph.js';
-import { results, useCounts, withResults } from './graph.js';
+import { useCounts, withResults } from './graph.js';
 import { makeNode } from './ops/registry.js';
 
 export interface RuleContext {
@@ -41,12 +41,12 @@ export function rewrite(
   const applied = new Map<string, number>();
   const given = new Map([...graph.inputs, ...graph.params].map(({ ref, type }) => [ref, type]));
   const constants = new Set(graph.params.flatMap(({ ref }) => (residents.has(ref) ? [] : [ref])));
-  let current = eliminateDead(graph);
+  let current = graph;
   for (let round = 0; ; round++) {
     if (round > 100) internal(`rules ${rules.map((r) => r.name).join(', ')} do not come to an end`);
     const next = rewriteOnce(current, rules, { given, constants, round }, applied);
-    if (next === current) return { graph: numbered(current), applied };
-    current = withoutDead(next);
+    if (next === current) return { graph: eliminateDead(current), applied };
+    current = next;
   }
 }
 
@@ -64,7 +64,7 @@ function rewriteOnce(
   { given, constants, round }: Known,
   applied: Map<string, number>,
 ): Graph {
-  // Of what a rule emits only the replacement itself is counted: as often as what it replaces.
+  // What is not used is dead. Of what a rule emits only the replacement is counted: as often as what it replaces.
   const uses = useCounts(graph);
   const nodes: Node[] = [];
   const places = new Map<Ref, number>();
@@ -93,6 +93,7 @@ function rewriteOnce(
   };
 
   for (const old of graph.nodes) {
+    if (!uses.has(old.ref)) continue;
     const isMoved = old.inputs.some((ref) => renamed.has(ref));
     const node = isMoved ? { ...old, inputs: old.inputs.map(rename) } : old;
     let result: Ref | undefined;
@@ -111,25 +112,15 @@ function rewriteOnce(
 
 /** Drops nodes whose result is not needed and numbers the rest from %0. Inputs and parameters stay declared. */
 export function eliminateDead(graph: Graph): Graph {
-  return numbered(withoutDead(graph));
-}
-
-function withoutDead(graph: Graph): Graph {
-  const live = new Set<Ref>(results(graph));
-  for (const node of graph.nodes.toReversed()) {
-    if (live.has(node.ref)) for (const ref of node.inputs) live.add(ref);
-  }
-  const nodes = graph.nodes.filter((node) => live.has(node.ref));
-  return nodes.length === graph.nodes.length ? graph : { ...graph, nodes };
-}
-
-function numbered(graph: Graph): Graph {
-  if (graph.nodes.every(({ ref }, i) => ref === `%${i}`)) return graph;
+  const uses = useCounts(graph);
+  const live = graph.nodes.filter(({ ref }) => uses.has(ref));
+  if (live.length === graph.nodes.length && live.every(({ ref }, i) => ref === `%${i}`)) return graph;
   const renamed = new Map<Ref, Ref>();
   const rename = (ref: Ref) => renamed.get(ref) ?? ref;
-  const nodes = graph.nodes.map((node, i) => {
-    renamed.set(node.ref, `%${i}`);
-    return { ...node, ref: `%${i}`, inputs: node.inputs.map(rename) };
+  const nodes = live.map((node, i) => {
+    const [ref, inputs] = [`%${i}`, node.inputs.map(rename)];
+    renamed.set(node.ref, ref);
+    return { ...node, ref, inputs };
   });
   return withResults({ ...graph, nodes }, rename);
 }

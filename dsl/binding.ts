@@ -26,19 +26,22 @@ export function bind(
 ): ReadonlyMap<string, Expr> {
   const bound = new Map<string, Expr>();
   const mistakes: Diagnostic[] = [];
-  const help = usage(callee, params);
   let position = 0;
   let named = false;
   for (const { name, value, span } of args) {
     named ||= name !== undefined;
     const target = name ? params.find((param) => param.name === name.text) : params[position];
     if (!name && named) {
-      mistakes.push({ message: 'a positional argument cannot follow a named one', span, help });
+      mistakes.push({
+        message: 'a positional argument cannot follow a named one',
+        span,
+        help: usage(callee, params),
+      });
     } else if (!target) {
       mistakes.push(
         name
-          ? unknown(callee, name, params, help)
-          : { message: `too many arguments for \`${callee}\``, span, help },
+          ? unknown(callee, name, params)
+          : { message: `too many arguments for \`${callee}\``, span, help: usage(callee, params) },
       );
     } else if (target.rest) {
       const before = bound.get(target.name);
@@ -54,6 +57,7 @@ export function bind(
   }
   const missing = params.find((param) => param.required && !bound.has(param.name));
   if (missing && mistakes.length === 0) {
+    const help = usage(callee, params);
     mistakes.push({ message: `\`${callee}\` needs \`${missing.name}\``, span: at, help });
   }
   if (mistakes.length > 0) throw new UserError(mistakes);
@@ -64,7 +68,6 @@ function unknown(
   callee: string,
   { text, span }: { readonly text: string; readonly span: Span },
   params: readonly Declared[],
-  help: string,
 ): Diagnostic {
   const near = didYouMean(
     text,
@@ -73,7 +76,7 @@ function unknown(
   return {
     message: `\`${callee}\` has no parameter \`${text}\``,
     span,
-    help: near ? `did you mean \`${near}\`?` : help,
+    help: near ? `did you mean \`${near}\`?` : usage(callee, params),
   };
 }
 

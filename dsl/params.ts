@@ -47,7 +47,18 @@ export function callable<P extends Params, R>(
   params: P,
   meaning: (args: ArgsOf<P>, at: Span) => R,
 ): Callable<R> {
-  return { name, doc, params, call: (args, env, at) => meaning(readArgs(name, params, args, env, at), at) };
+  const names = declared(params);
+  const read = (args: readonly Arg[], env: Env, at: Span): ArgsOf<P> => {
+    const bound = bind(name, names, args, at);
+    const values = Object.entries(params).map(([param, row]) => {
+      const expr = bound.get(param);
+      const value = expr ? readArg(`\`${param}\` of \`${name}\``, row, expr, env) : row.fallback?.value;
+      return [param, value];
+    });
+    // Each entry was read by the parameter of its own name, which is what ArgsOf says.
+    return Object.fromEntries(values) as ArgsOf<P>;
+  };
+  return { name, doc, params, call: (args, env, at) => meaning(read(args, env, at), at) };
 }
 
 /** The rows by name. */
@@ -137,22 +148,6 @@ export function declared(params: Params): Declared[] {
     required: fallback === undefined,
     ...(rest && { rest }),
   }));
-}
-
-function readArgs<P extends Params>(
-  callee: string,
-  params: P,
-  args: readonly Arg[],
-  env: Env,
-  at: Span,
-): ArgsOf<P> {
-  const bound = bind(callee, declared(params), args, at);
-  const values = Object.entries(params).map(([name, param]) => {
-    const expr = bound.get(name);
-    return [name, expr ? readArg(`\`${name}\` of \`${callee}\``, param, expr, env) : param.fallback?.value];
-  });
-  // Each entry was read by the parameter of its own name, which is what ArgsOf says.
-  return Object.fromEntries(values) as ArgsOf<P>;
 }
 
 /** One argument as its parameter wants it; `what` names it in the message. */

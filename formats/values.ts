@@ -44,9 +44,9 @@ export function printShape(shape: readonly number[]): string {
   return `[${shape.join(', ')}]`;
 }
 
-/** `16,697,987` */
+/** `16,697,987`; not by Intl, which takes 15 ms to load what it knows of languages. */
 export function printCount(count: number): string {
-  return count.toLocaleString('en-US');
+  return String(count).replace(/\B(?=(\d{3})+(?!\d))/g, ',');
 }
 
 /** The first few of `items`, and how many more there are. */

@@ -7,6 +7,7 @@ import { printGraph } from '../../compiler/text.js';
 import { fail } from '../../diagnostics.js';
 import { type Compiled, compile, planFor } from '../../dsl/compile.js';
 import { parse, printShape } from '../../dsl/index.js';
+import { printCount } from '../../formats/values.js';
 import { printBytes } from '../../runtime/gpu.js';
 import { factsOf } from '../../runtime/halo.js';
 import type { Plan } from '../../runtime/plan.js';
@@ -106,7 +107,7 @@ function memoryOf(plan: Plan, size: Size): Memory {
 
 function report(compiled: Compiled, plan: Plan, size: Size): string {
   const { network, summary, log, program } = compiled;
-  const number = (value: number) => value.toLocaleString('en-US', { maximumFractionDigits: 2 });
+  const number = (value: number) => (value < Infinity ? printCount(Math.round(100 * value) / 100) : '∞');
   const memory = memoryOf(plan, size);
   const symbolic = typeof network.input[1] !== 'number';
   return [
@@ -137,7 +138,7 @@ function layerTable({ network }: Compiled): string {
     `  ${at}`,
     `${count} x ${op}`,
     shape,
-    parameters ? `${parameters.toLocaleString('en-US')} parameters` : '',
+    parameters ? `${printCount(parameters)} parameters` : '',
   ]);
   const widths = [0, 1, 2].map((i) => Math.max(...rows.map((row) => row[i]!.length)));
   return rows
