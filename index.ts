@@ -6,7 +6,7 @@ import { exportOnnx } from './compiler/onnx/export.js';
 import { onnxNetwork } from './compiler/onnx/segments.js';
 import { optimizeForExchange, type PassLog } from './compiler/passes/pipeline.js';
 import type { Summary } from './compiler/summary.js';
-import { type Target, targetFor } from './compiler/target.js';
+import { type Target, type Tuned, targetFor } from './compiler/target.js';
 import type { Source } from './diagnostics.js';
 import { type Compiled, planFor } from './dsl/compile.js';
 import type { Network, Program } from './dsl/index.js';
@@ -19,7 +19,6 @@ import {
   type Executor,
   open as execute,
 } from './runtime/executor.js';
-import type { Tuned } from './runtime/kernels/conv_family.js';
 import { type Ort, OrtNetwork } from './runtime/ort-executor.js';
 import type { DType, Plan } from './runtime/plan.js';
 

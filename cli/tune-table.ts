@@ -1,8 +1,8 @@
 // What `src tune` found, for people and for machines.
 
+import type { ConvChoice } from '../compiler/target.js';
 import type { Measured } from '../compiler/tune.js';
 import type { Description } from '../runtime/device.js';
-import type { ConvChoice } from '../runtime/kernels/conv_family.js';
 import { printable } from './human.js';
 
 /** The classes of a subject. */

@@ -1,8 +1,10 @@
 // What the compiler must know of a device to choose kernels. `src compile` needs no device: it uses GENERIC.
 
 import { targetOf } from '../runtime/device.js';
-import type { ConvDevice, Tuned } from '../runtime/kernels/conv_family.js';
+import type { ConvChoice, ConvDevice, Tuned } from '../runtime/kernels/conv_family.js';
 import type { DType } from '../runtime/plan.js';
+
+export type { ConvChoice, Tuned };
 
 export interface Target extends ConvDevice {
   /** Storage of activations and weights; f16 needs the device's `shader-f16`. */

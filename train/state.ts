@@ -1,7 +1,7 @@
 // Everything that a training run is: what a checkpoint holds. Taking it up again gives the same bits.
 
+import type { Tuned } from '../compiler/target.js';
 import { adapterName } from '../runtime/device.js';
-import type { Tuned } from '../runtime/kernels/conv_family.js';
 
 /** Tensors by the names of the step's graph (`esrgan.conv.weight`, `critic.conv.weight`), row-major in PyTorch layout. */
 export type Tensors = ReadonlyMap<string, Float32Array>;

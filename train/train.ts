@@ -1,11 +1,10 @@
 // Training for programs, in Node or in a browser: a stage of a program on pictures from anywhere.
 
-import { targetFor } from '../compiler/target.js';
+import { type Tuned, targetFor } from '../compiler/target.js';
 import { fail } from '../diagnostics.js';
 import type { Program } from '../dsl/index.js';
 import { matchWeights } from '../formats/match.js';
 import type { WeightFile } from '../formats/weights.js';
-import type { Tuned } from '../runtime/kernels/conv_family.js';
 import type { DType } from '../runtime/plan.js';
 import { generatorWeights } from './checkpoint.js';
 import { batchSource } from './data/batches.js';

@@ -2,12 +2,11 @@
 // what is gained, and writes it where every other command finds it. Nothing is written before all is measured.
 
 import { rm } from 'node:fs/promises';
-import { type Target, targetFor } from '../../compiler/target.js';
+import { type Target, type Tuned, targetFor } from '../../compiler/target.js';
 import { type Measured, tune } from '../../compiler/tune.js';
 import { internal } from '../../diagnostics.js';
 import { load } from '../../dsl/index.js';
 import { compile } from '../../index.js';
-import type { Tuned } from '../../runtime/kernels/conv_family.js';
 import { type NodeDevice, openDevice } from '../../runtime/node.js';
 import { printTuning, readTuning, tuningFile } from '../../runtime/node-tuned.js';
 import type { Size } from '../../runtime/schedule.js';
