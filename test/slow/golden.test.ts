@@ -3,8 +3,9 @@
 
 import { describe, expect, test } from 'vitest';
 import { readSafetensors } from '../../formats/safetensors.js';
-import { compile, open } from '../../index.js';
+import { compile, open, openOrt } from '../../index.js';
 import { describeOnDevice, precisions } from '../on-device.js';
+import { describeWithOrt } from '../on-ort.js';
 import { graphSource, missingShared, sharedBytes, sharedWeights } from '../shared.js';
 
 const NETWORKS = [
@@ -41,6 +42,20 @@ describeOnDevice('published networks', (device) => {
         else expect(psnr).toBeGreaterThan(50);
       }
     });
+  });
+});
+
+describeWithOrt('published networks in ONNX Runtime', (ort) => {
+  test.skipIf(missingShared).each(NETWORKS)('$golden', async ({ golden, file, set, weights }) => {
+    const name = `${golden}__astronaut_79x53`;
+    const { tensors } = readSafetensors(name, sharedBytes(`golden/${name}.safetensors`));
+    const { shape, data } = tensors.get('input')!;
+    const [, , height, width] = shape as [number, number, number, number];
+    const compiled = compile(graphSource(file), set ? { set } : {});
+    const network = openOrt(ort, compiled, { weights: await sharedWeights(weights) });
+    const result = await network.run({ width, height, data });
+    await network.close();
+    expect(difference(result.data, tensors.get('output')!.data).worst).toBeLessThan(1e-4);
   });
 });
 
