@@ -1,5 +1,5 @@
-// What a workgroup of the tiled convolution holds in workgroup memory at a time: the inputs of its tile, with their
-// halo, of a block of input channels; and the weights of some rows of the kernel from those to its output channels.
+// What a workgroup of a convolution holds in workgroup memory at a time: the inputs of its tile, with their halo, of a
+// block of input channels; and the weights of some rows of the kernel from those to its output channels.
 
 import type { TiledTile } from './conv2d.js';
 import { unrolledTaps } from './conv2d_frame.js';
@@ -29,47 +29,62 @@ export interface Staging {
   /** Groups of 4 input channels at a time, a divisor of all there are; and rows of the kernel. */
   readonly depth: number;
   readonly rows: number;
-  /** Columns of the patch, which is `[row][column][group]`. */
+  /** Columns of the patch, which is `[row][column][group]`, with padding. */
   readonly pitch: number;
-  /** The weights: `[row of the kernel][group][column of the kernel][4][output group]`, the last padded to `pitch`. */
+  /** Output groups of the weights, with padding. */
   readonly weightPitch: number;
-  /** vec4<f32> in each. */
+  /** Vectors of 4 in each. */
   readonly patchSize: number;
   readonly weightSize: number;
 }
 
+/** What is staged as. */
+export interface Memory {
+  /** Of a vector of 4. */
+  readonly vectorBytes: number;
+  /** Needed for something else. */
+  readonly reservedBytes: number;
+  /** Groups of input channels that are multiplied at a time: a power of two. */
+  readonly leastDepth: number;
+  readonly invocationsPerLane: number;
+  /** Rows, and the four vectors of an output group, begin in different banks. */
+  readonly oddPitch: boolean;
+}
+
 /** What every device has, and what leaves room for other workgroups on the same core. */
-const STORAGE_BYTES = 16384;
+export const STORAGE_BYTES = 16384;
 const BYTES_PER_INVOCATION = 128;
-const VECTOR_BYTES = 16;
 const MOST_DEPTH = 8;
 
 /**
  * The most input channels at a time that fit, then the most rows of the kernel: few barriers, and full sectors of
  * global memory. Undefined where not even one of each fits.
  */
-export function stagingOf(conv: Staged, { width, height, groups, lanes }: TiledTile): Staging | undefined {
+export function stagingOf(conv: Staged, tile: TiledTile, memory: Memory): Staging | undefined {
   const { kernel, stride, transposed } = conv;
-  const invocations = lanes[0] * lanes[1] * lanes[2];
-  const tile = { width: width * lanes[0], height: height * lanes[1], groups: groups * lanes[2] };
+  const { vectorBytes, leastDepth, oddPitch } = memory;
+  const [across, down, outputs] = tile.lanes;
+  const invocations = across * down * outputs * memory.invocationsPerLane;
+  const extent = { width: tile.width * across, height: tile.height * down, groups: tile.groups * outputs };
   const taps = kernel.map((size) => (transposed ? Math.ceil(size / stride) : size)) as [number, number];
   const step = transposed ? 1 : stride;
-  const [rows, columns] = [(tile.height - 1) * step + taps[0], (tile.width - 1) * step + taps[1]];
-  // Odd, so that rows, and the four vectors of an output group, begin in different banks.
-  const [pitch, weightPitch] = [columns | 1, tile.groups | 1];
+  const [rows, columns] = [(extent.height - 1) * step + taps[0], (extent.width - 1) * step + taps[1]];
+  const [pitch, weightPitch] = oddPitch ? [columns | 1, extent.groups | 1] : [columns, extent.groups];
   const patchOf = (depth: number): number => rows * depth * pitch;
   const weightsOf = (depth: number, kernelRows: number): number =>
     kernelRows * depth * taps[1] * 4 * weightPitch;
-  const most = Math.min(STORAGE_BYTES, BYTES_PER_INVOCATION * invocations) / VECTOR_BYTES;
+  const available = STORAGE_BYTES - memory.reservedBytes;
+  const most = Math.min(available, BYTES_PER_INVOCATION * invocations) / vectorBytes;
   const inputs = groupsOf(conv.channels);
   let depth = MOST_DEPTH;
-  while (depth > 1 && (inputs % depth > 0 || patchOf(depth) + weightsOf(depth, 1) > most)) depth /= 2;
+  while (depth > leastDepth && (inputs % depth > 0 || patchOf(depth) + weightsOf(depth, 1) > most))
+    depth /= 2;
   const fitting = Math.max(1, Math.floor((most - patchOf(depth)) / weightsOf(depth, 1)));
   const kernelRows = Math.ceil(taps[0] / Math.ceil(taps[0] / fitting));
   const [patchSize, weightSize] = [patchOf(depth), weightsOf(depth, kernelRows)];
-  if ((patchSize + weightSize) * VECTOR_BYTES > STORAGE_BYTES) return undefined;
+  if (inputs % depth > 0 || (patchSize + weightSize) * vectorBytes > available) return undefined;
   return {
-    ...tile,
+    ...extent,
     invocations,
     taps,
     unrolled: unrolledTaps(taps[1]),

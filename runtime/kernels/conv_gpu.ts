@@ -3,7 +3,7 @@
 
 import type { ConvChoice, ConvClass } from './conv_family.js';
 import type { TiledTile } from './conv2d.js';
-import { stagingOf } from './conv2d_staging.js';
+import { tiledStaging } from './conv2d_tiled.js';
 import { wgradStaging } from './conv2d_wgrad_tiled.js';
 import { groupsOf } from './text.js';
 
@@ -53,7 +53,7 @@ function convCandidates(of: ConvClass): readonly ConvChoice[] {
   const tiles = (few ? FEW_OUTPUT_TILES : TILES).filter(
     (tile) =>
       wasteOf(groups, tile.groups * tile.lanes[2]) <= MOST_WASTE &&
-      stagingOf({ ...of, transposed, channels: read }, tile) !== undefined,
+      tiledStaging({ ...of, transposed, channels: read }, tile) !== undefined,
   );
   const workgroups = ({ width, height, groups: own, lanes }: TiledTile): number =>
     Math.ceil((of.pixels ?? Number.POSITIVE_INFINITY) / (width * height * lanes[0] * lanes[1])) *

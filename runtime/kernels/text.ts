@@ -28,6 +28,8 @@ export interface KernelText {
   readonly workgroups: readonly [Axis, Axis, Axis];
   /** Set when the body uses subgroup operations and relies on this size. */
   readonly subgroupSize?: number;
+  /** The body uses subgroup matrices. */
+  readonly matrices?: true;
 }
 
 export function assemble(text: KernelText): KernelCall {
@@ -38,6 +40,7 @@ export function assemble(text: KernelText): KernelCall {
   const wgsl = [
     ...(half ? ['enable f16;'] : []),
     ...(subgroups ? ['enable subgroups;'] : []),
+    ...(text.matrices ? ['enable chromium_experimental_subgroup_matrix;'] : []),
     `alias Value = ${text.width === 4 ? 'vec4<f32>' : 'f32'};`,
     `struct Uniforms { ${words.join(', ')} }`,
     '@group(0) @binding(0) var<uniform> u: Uniforms;',
@@ -50,7 +53,11 @@ export function assemble(text: KernelText): KernelCall {
     name: text.name,
     wgsl,
     bindings: slots.map((slot) => slot.access),
-    features: [...(half ? ['shader-f16'] : []), ...(subgroups ? ['subgroups'] : [])],
+    features: [
+      ...(half ? ['shader-f16'] : []),
+      ...(subgroups ? ['subgroups'] : []),
+      ...(text.matrices ? ['chromium-experimental-subgroup-matrix'] : []),
+    ],
     ...(subgroups && { subgroupSize: text.subgroupSize }),
     uniforms: Object.values(text.uniforms),
     workgroups: text.workgroups,
