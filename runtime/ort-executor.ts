@@ -1,4 +1,4 @@
-// Runs a network through ONNX Runtime: any size, in exact tiles, like the executor of plans beside it. The plan says how
+// Runs a network through ONNX Runtime: any size, in tiles with their halo, like the executor of plans beside it. The plan says how
 // far each step looks and what it costs, so the same search cuts the network into segments and the image into tiles; a
 // segment is an ONNX model of its own. Tiles bound the memory, and the time that a call of ONNX Runtime, which blocks,
 // keeps the host from reporting progress and from hearing that it should stop.
@@ -116,7 +116,7 @@ export class OrtNetwork implements Executor {
     for (const part of schedule.parts) {
       for await (const macs of this.#runPart(schedule, models, part, image, result)) {
         done += macs;
-        onProgress?.(Math.min(1, done / schedule.macs));
+        onProgress?.(schedule.macs > 0 ? Math.min(1, done / schedule.macs) : 1);
         signal?.throwIfAborted();
       }
     }

@@ -11,7 +11,7 @@ import { constantExprs } from '../lower/constants.js';
 import type { OnnxContext } from '../ops/onnx.js';
 import { opNamed } from '../ops/registry.js';
 
-/** A graph that every op of can be said in ONNX, with the values of its parameters. */
+/** A graph from `optimizeForExchange` with the values of its parameters. */
 export interface Source {
   readonly graph: Graph;
   readonly weights: Weights;

@@ -57,6 +57,15 @@ describeWithOrt('in ONNX Runtime', (ort) => {
   });
 });
 
+test('what has no form is refused at its place in the file', () => {
+  const graph = graphOf('slice', { inputs: [[1, 4, 2, 2]], attrs: { from: 0, to: 2 } });
+  const nodes = graph.nodes.map((node) => ({ ...node, loc: { file: 'mine.sr', line: 3, column: 5 } }));
+  const options = { precision: 'f32', metadata: {}, producer: { name: 'src', version: '' } } as const;
+  expect(() => exportOnnx({ ...graph, nodes }, new Map(), options)).toThrow(
+    'mine.sr:3:5: slice cannot be said in ONNX',
+  );
+});
+
 test('there is a form for everything that networks are made of', () => {
   const forms = new Set(CASES.map(({ name }) => name));
   const layers = [
