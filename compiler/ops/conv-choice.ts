@@ -5,6 +5,7 @@ import { isSymbolic } from '../../runtime/dims.js';
 import { type ConvChoice, type ConvClass, choose } from '../../runtime/kernels/conv_family.js';
 import type { DType } from '../../runtime/plan.js';
 import type { Attrs, Node, TensorType } from '../graph.js';
+import type { Target } from '../target.js';
 import { type As, type LaunchContext, num } from './op.js';
 import { image, printType } from './types.js';
 
@@ -71,11 +72,19 @@ export function convClassOf(
   };
 }
 
+/** By target, what it chose for each class: looking through the candidates takes longer than all the rest of a conv. */
+const chosen = new WeakMap<Target, Map<string, ConvChoice>>();
+
 /** What runs best on the target, and the size of its subgroups, which some kernels are written for. */
 export function choiceFor({ node, types, target }: LaunchContext) {
   const { subgroupSize, precision, tuned } = target;
   const of = convClassOf(node, types, precision) ?? internal(`${node.op} is no convolution`);
-  return { ...choose(of, target, tuned), ...(subgroupSize !== undefined && { subgroupSize }) };
+  const known = chosen.get(target) ?? new Map<string, ConvChoice>();
+  chosen.set(target, known);
+  const key = JSON.stringify(of);
+  const choice = known.get(key) ?? choose(of, target, tuned);
+  known.set(key, choice);
+  return { ...choice, ...(subgroupSize !== undefined && { subgroupSize }) };
 }
 
 /** How the kernels of a variant read what they multiply. */

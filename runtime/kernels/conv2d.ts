@@ -7,10 +7,11 @@ import type { DType, Packing } from '../plan.js';
 import type { ConvVariant } from './conv_family.js';
 import { conv2dDirect } from './conv2d_direct.js';
 import type { ConvForm } from './conv2d_frame.js';
+import { conv2dMatrix, type MatrixTile } from './conv2d_matrix.js';
 import { conv2dSubgroup } from './conv2d_subgroup.js';
 import { conv2dTiled } from './conv2d_tiled.js';
 import type { KernelCall, PointwiseStep, View } from './kernel.js';
-import { roundUp } from './kernel.js';
+import { once, roundUp } from './kernel.js';
 
 /** What an invocation (direct, tiled) or a subgroup makes: pixels, and groups of 4 output channels. */
 export interface ConvTile {
@@ -25,6 +26,8 @@ export interface TiledTile extends ConvTile {
   /** The invocations of a workgroup; of a gradient of weights as `wgradTiled` says. */
   readonly lanes: readonly [across: number, down: number, groups: number];
 }
+
+export type AnyTile = ConvTile | TiledTile | MatrixTile;
 
 export interface Conv2dSpec {
   readonly x: View;
@@ -42,35 +45,30 @@ export interface Conv2dSpec {
   readonly epilogue: readonly PointwiseStep[];
   readonly variant: ConvVariant;
   /** All variants but `tiled` have a default. Results do not depend on it beyond rounding. */
-  readonly tile?: ConvTile | TiledTile;
+  readonly tile?: AnyTile;
   readonly subgroupSize?: number;
 }
-
-/** Texts by their form: a network repeats a dozen convs hundreds of times. */
-const known = new Map<string, KernelCall>();
 
 export function conv2d(spec: Conv2dSpec): KernelCall {
   return convolve({ ...spec, transposed: false });
 }
 
 /** A convolution or its gradient with respect to the input. */
-export function convolve(form: ConvForm): KernelCall {
-  const key = JSON.stringify(form);
-  const call = known.get(key) ?? build(form);
-  known.set(key, call);
-  return call;
-}
-
-function build(form: ConvForm): KernelCall {
+export const convolve = once((form: ConvForm): KernelCall => {
   if (form.variant === 'direct') return conv2dDirect(form);
   if (form.variant === 'tiled') return conv2dTiled(form, tiledTile(form.tile));
   const { subgroupSize = internal('a subgroup conv needs the subgroup size') } = form;
+  if (form.variant === 'matrix') return conv2dMatrix({ ...form, subgroupSize }, matrixTile(form.tile));
   return conv2dSubgroup({ ...form, subgroupSize });
-}
+});
 
 /** The variant needs one, because none fits every convolution. */
-export function tiledTile(tile: ConvTile | TiledTile | undefined): TiledTile {
+export function tiledTile(tile: AnyTile | undefined): TiledTile {
   return tile && 'lanes' in tile ? tile : internal('a tiled kernel needs a tile with lanes');
+}
+
+function matrixTile(tile: AnyTile | undefined): MatrixTile {
+  return tile && 'matrix' in tile ? tile : internal('a conv by matrices needs a tile of them');
 }
 
 /** How the weights of a conv from `inputs` to `phases * outputs` channels must be packed. */

@@ -5,18 +5,18 @@
 import { internal } from '../../diagnostics.js';
 import type { DType } from '../plan.js';
 import type { ConvVariant } from './conv_family.js';
-import { type ConvTile, convolve, type TiledTile, tiledTile } from './conv2d.js';
+import { type AnyTile, convolve, tiledTile } from './conv2d.js';
 import { wgradDirect } from './conv2d_wgrad_direct.js';
 import { wgradSubgroup } from './conv2d_wgrad_subgroup.js';
 import { wgradTiled } from './conv2d_wgrad_tiled.js';
-import type { KernelCall, PointwiseStep, View } from './kernel.js';
+import { type KernelCall, once, type PointwiseStep, type View } from './kernel.js';
 
 interface Geometry {
   readonly kernel: readonly [height: number, width: number];
   readonly stride: number;
   readonly pad: number;
   readonly variant: ConvVariant;
-  readonly tile?: ConvTile | TiledTile;
+  readonly tile?: AnyTile;
   readonly subgroupSize?: number;
 }
 
@@ -50,9 +50,9 @@ export interface WgradSpec extends Geometry {
 }
 
 /** Partial sums of the gradient with respect to the weights: of each part's share of the rows of all images. */
-export function wgradParts(spec: WgradSpec): KernelCall {
+export const wgradParts = once((spec: WgradSpec): KernelCall => {
   if (spec.variant === 'direct') return wgradDirect(spec);
   if (spec.variant === 'tiled') return wgradTiled(spec, tiledTile(spec.tile));
   const { subgroupSize = internal('a subgroup kernel needs the subgroup size') } = spec;
   return wgradSubgroup({ ...spec, subgroupSize });
-}
+});

@@ -59,6 +59,17 @@ export interface KernelCall extends PlanKernel {
   readonly workgroups: readonly [Axis, Axis, Axis];
 }
 
+/** `make`, once for each spec: a network repeats a dozen kernels hundreds of times. */
+export function once<Spec>(make: (spec: Spec) => KernelCall): (spec: Spec) => KernelCall {
+  const known = new Map<string, KernelCall>();
+  return (spec) => {
+    const key = JSON.stringify(spec);
+    const call = known.get(key) ?? make(spec);
+    known.set(key, call);
+    return call;
+  };
+}
+
 export function roundUp(value: number, multiple: number): number {
   return Math.ceil(value / multiple) * multiple;
 }
