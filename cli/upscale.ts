@@ -1,5 +1,5 @@
-// Images through a network, one after another: while one is computed, the next is unpacked and the previous one packed
-// and written. Three images at most are in memory, however many there are.
+// Images through a network, one after another: while one is computed, the next is sent to the device, the one after it
+// unpacked, and the previous one packed and written. Four images at most are in memory, however many there are.
 
 import { totalmem } from 'node:os';
 import { fail, UserError } from '../diagnostics.js';
@@ -39,15 +39,21 @@ export async function upscaleAll(batch: Batch, upscaler: Upscaler): Promise<void
       const decoded = await next;
       const following = jobs[i + 1];
       next = following && run.read(following);
-      const computed = decoded && (await run.compute(job, i, decoded));
+      const finished =
+        decoded && run.compute(job, i, decoded).then((computed) => computed && run.finish(job, computed));
+      finished?.catch(() => {}); // it may fail before it is awaited
       await previous;
-      previous = computed && run.finish(job, computed);
+      previous = finished;
     }
     await previous;
   } finally {
     run.end();
   }
   run.failIfAny();
+}
+
+interface Computed extends Decoded {
+  readonly seconds: number;
 }
 
 class BatchRun {
@@ -57,8 +63,10 @@ class BatchRun {
   readonly #failed: string[] = [];
   /** Seconds that the network took for each image. */
   readonly #times: number[] = [];
+  /** When the last image was computed. */
+  #computed = 0;
   #done = 0;
-  #opened: Opened | undefined;
+  #opened: Promise<Opened> | undefined;
   #deviceLost = false;
 
   constructor(batch: Batch, upscaler: Upscaler) {
@@ -73,11 +81,13 @@ class BatchRun {
     );
   }
 
-  async compute(job: Job, index: number, decoded: Decoded): Promise<Decoded | undefined> {
+  async compute(job: Job, index: number, decoded: Decoded): Promise<Computed | undefined> {
     const { signal, report, networkScale } = this.#upscaler;
     const { network } = await this.#open();
     const of = this.#batch.jobs.length;
-    const elapsed = secondsSince(performance.now());
+    const begun = performance.now();
+    // It may have waited for the image before.
+    const elapsed = () => secondsSince(Math.max(begun, this.#computed))();
     const onProgress = (fraction: number) => {
       const left = secondsLeft(fraction, elapsed(), this.#times, of - index - 1);
       report({
@@ -96,14 +106,15 @@ class BatchRun {
         channels: rgb.channels,
         ...(await network.run(rgb, { onProgress, signal })),
       };
-      this.#times.push(elapsed());
-      return { ...decoded, rgb: result };
+      const seconds = elapsed();
+      this.#times.push(seconds);
+      this.#computed = performance.now();
+      return { ...decoded, rgb: result, seconds };
     });
   }
 
-  finish(job: Job, computed: Decoded): Promise<void> {
+  finish(job: Job, { seconds, ...computed }: Computed): Promise<void> {
     const { codec, report, signal } = this.#upscaler;
-    const seconds = this.#times.at(-1) ?? 0;
     return this.#attempt(job, async () => {
       const { bytes, width, height } = await codec.ask(
         'encode',
@@ -138,14 +149,14 @@ class BatchRun {
     });
   }
 
-  async #open(): Promise<Opened> {
-    if (this.#opened) return this.#opened;
-    const opened = await this.#upscaler.open();
-    void opened.lost.then(() => {
-      this.#deviceLost = true;
+  #open(): Promise<Opened> {
+    this.#opened ??= this.#upscaler.open().then((opened) => {
+      void opened.lost.then(() => {
+        this.#deviceLost = true;
+      });
+      return opened;
     });
-    this.#opened = opened;
-    return opened;
+    return this.#opened;
   }
 
   /** The result of `work`, or undefined when it failed through a fault of this image alone. */

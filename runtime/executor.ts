@@ -14,7 +14,7 @@ import type { Recording } from './profile.js';
 import { Clock } from './profile-clock.js';
 import { buildProgram, type Parts, type Program } from './program.js';
 import { Readback } from './readback.js';
-import { largestPiece, runProgram, warmUp } from './run.js';
+import { largestPiece, sendProgram, warmUp } from './run.js';
 import { type Schedule, type Size, sizesOf } from './schedule.js';
 import { planTiles, roundSize } from './tiles.js';
 import { inTurn } from './turns.js';
@@ -106,6 +106,8 @@ export class Network implements Executor {
   /** What the size that ran last needs on the device. */
   #loaded: Loaded | undefined;
   readonly #inTurn = inTurn();
+  /** Settles when all runs that were sent have ended. */
+  #ended: Promise<unknown> = Promise.resolve();
 
   constructor(parts: Parts, guard: LossGuard, options: NetworkOptions) {
     this.#parts = parts;
@@ -126,12 +128,16 @@ export class Network implements Executor {
     );
   }
 
-  run(image: PlanarImage, options: RunOptions = {}): Promise<PlanarImage> {
-    return this.#inTurn(async () => {
+  /** The next run begins when this one is sent: its pixels travel while this one is computed. */
+  async run(image: PlanarImage, options: RunOptions = {}): Promise<PlanarImage> {
+    const { ended, result } = await this.#inTurn(async () => {
       const { machinery, result } = await this.#begin(image, options);
-      await runProgram(machinery, image, result);
-      return result;
+      const { ended } = await sendProgram(machinery, image, result);
+      this.#ended = Promise.allSettled([this.#ended, ended]);
+      return { ended, result };
     });
+    await ended;
+    return result;
   }
 
   /** The same, and what the device and the host did for it; the device needs `timestamp-query`. */
@@ -139,11 +145,14 @@ export class Network implements Executor {
     return this.#inTurn(async () => {
       const { machinery, result } = await this.#begin(image, options);
       const { device, facts, pacer, program } = machinery;
+      await this.#ended;
       await warmUp(program, pacer);
       const clock = await Clock.open({ device, guard: this.#guard, pacer });
       pacer.time(clock);
       try {
-        await runProgram(machinery, image, result);
+        const { ended } = await sendProgram(machinery, image, result);
+        await pacer.drain();
+        await ended;
         return { result, recording: await clock.recording(facts.plan) };
       } finally {
         pacer.time(undefined);
@@ -154,6 +163,7 @@ export class Network implements Executor {
 
   close(): Promise<void> {
     return this.#inTurn(async () => {
+      await this.#ended;
       this.#unload();
       this.#parts.constants.destroy();
     });
@@ -182,6 +192,7 @@ export class Network implements Executor {
     const { width, height } = roundSize(size, this.#parts.facts.plan.align);
     const image = this.#loaded?.program.schedule.image;
     if (this.#loaded && image?.width === width && image.height === height) return this.#loaded;
+    await this.#ended;
     this.#unload();
     this.#loaded = await this.#guard.wait(this.#build(size));
     return this.#loaded;

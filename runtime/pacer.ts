@@ -123,12 +123,21 @@ export class Pacer {
     const submitted = performance.now();
     const valid = checked(this.#device, 'the network', () => this.#device.queue.submit([encoder.finish()]));
     const sent = this.#guard.wait(Promise.all([valid, this.#device.queue.onSubmittedWorkDone()]));
-    const done = sent.then(() => this.#finished(cost, submitted));
+    const watch = this.#watch;
+    const done = sent.then(() => {
+      this.#finished(cost, submitted);
+      watch.onDone(cost);
+    });
     done.catch(() => {}); // whoever awaits it later sees the error; until then it must not end the process
     this.#inFlight.push({ cost, done });
     while (this.#inFlight.reduce((total, work) => total + work.cost, 0) > AHEAD * this.#portion) {
       await this.#inFlight.shift()?.done;
     }
+  }
+
+  /** Resolves when all that was submitted so far is done. */
+  sent(): Promise<unknown> {
+    return Promise.all(this.#inFlight.map(({ done }) => done));
   }
 
   /** Sends the rest and waits for everything. */
@@ -173,7 +182,6 @@ export class Pacer {
       const ideal = (cost / elapsed) * TARGET_MS;
       this.#portion = Math.min(this.#portion * ADAPT, Math.max(this.#portion / ADAPT, ideal));
     }
-    this.#watch.onDone(cost);
   }
 }
 

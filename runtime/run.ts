@@ -21,12 +21,12 @@ export interface Machinery {
   readonly readback: Readback;
 }
 
-/** Fills `result`, which the caller has made for the output. */
-export async function runProgram(
+/** Sends all there is to do. `result`, which the caller has made for the output, is filled when it has `ended`. */
+export async function sendProgram(
   machinery: Machinery,
   image: PlanarImage,
   result: PlanarImage,
-): Promise<void> {
+): Promise<{ ended: Promise<unknown> }> {
   const { program, pacer, readback } = machinery;
   try {
     for (const part of program.schedule.parts) {
@@ -40,8 +40,10 @@ export async function runProgram(
         }
       }
     }
-    await pacer.drain();
-    await readback.drain();
+    await pacer.submit();
+    const ended = Promise.all([pacer.sent(), readback.drain()]);
+    ended.catch(() => {}); // whoever awaits it sees the error
+    return { ended };
   } catch (error) {
     await pacer.cancel();
     await readback.cancel();

@@ -129,6 +129,24 @@ test('runs queue up, repeat exactly, and sizes may change', async () => {
   });
 });
 
+test('an image is sent while the one before it is computed', async () => {
+  await using({}, async (network) => {
+    const events: string[] = [];
+    const [one, two] = [photo(64, 64), photo(64, 64)];
+    const watched = {
+      ...two,
+      get data() {
+        events.push('two is read');
+        return two.data;
+      },
+    };
+    const first = network.run(one).finally(() => events.push('one is back'));
+    const [expected, actual] = await Promise.all([first, network.run(watched)]);
+    expect(events.slice(-2)).toEqual(['two is read', 'one is back']);
+    expect(actual.data).toEqual(expected.data);
+  });
+});
+
 test('many images of one size make no further buffers', async () => {
   let live = 0;
   const gpu = disguised({
