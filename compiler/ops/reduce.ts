@@ -8,8 +8,9 @@
 import { internal } from '../../diagnostics.js';
 import { isSymbolic, parseDim, printDim } from '../../runtime/dims.js';
 import type { View } from '../../runtime/kernels/kernel.js';
-import { expand, type Keep, sumColumns, sumRows } from '../../runtime/kernels/reduce.js';
+import { expand, type Keep, type Lanes, sumColumns, sumRows } from '../../runtime/kernels/reduce.js';
 import type { Attrs, TensorType } from '../graph.js';
+import type { Target } from '../target.js';
 import { sizeOf, type Tensor, zeros } from '../tensor.js';
 import {
   GLOBAL_REACH,
@@ -69,10 +70,17 @@ function asColumn(x: View): View {
   return { ...x, dims: [1, pixels, 1] };
 }
 
-function launchSum({ node, types, view, y, prologue, epilogue }: LaunchContext, mean: boolean) {
+/** How many invocations sum together. */
+function lanesOf({ software }: Target): Lanes {
+  return software ? 64 : 256;
+}
+
+function launchSum(context: LaunchContext, mean: boolean) {
+  const { node, types, target, view, y } = context;
   const divisor = mean ? divisorOf(types[0]!.shape as readonly number[], node.attrs) : 1;
-  const steps = { prologue: prologue(), epilogue: epilogue() };
-  return sumRows({ x: asColumn(view(0)), y, keep: keepOf(node.attrs), divisor, ...steps });
+  const steps = { prologue: context.prologue(), epilogue: context.epilogue() };
+  const lanes = lanesOf(target);
+  return sumRows({ x: asColumn(view(0)), y, keep: keepOf(node.attrs), divisor, lanes, ...steps });
 }
 
 const SAMPLES = [
@@ -157,9 +165,9 @@ const sumRowsOp: Op = {
   macs: () => 0,
   reach: () => GLOBAL_REACH,
   operands: 1,
-  launch({ node, view, y, epilogue }) {
-    const divisor = Number(node.attrs.divisor);
-    return sumRows({ x: view(0), y, keep: keepOf(node.attrs), divisor, epilogue: epilogue() });
+  launch({ node, target, view, y, epilogue }) {
+    const { divisor, keep } = { divisor: Number(node.attrs.divisor), keep: keepOf(node.attrs) };
+    return sumRows({ x: view(0), y, keep, divisor, lanes: lanesOf(target), epilogue: epilogue() });
   },
   onnx: 'none',
   samples: [

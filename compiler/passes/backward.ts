@@ -32,8 +32,8 @@ const nearestAdjoint: Rule = {
 
 export const upsampledConvs: readonly Rule[] = [nearestAdjoint];
 
-/** A workgroup of its own sums this many pixels per channel fast enough. */
-const SHORT_SUM = 1024;
+/** Vectors of four channels that one workgroup sums about as fast as a second kernel would be started. */
+const SHORT_SUM = { hardware: 2 ** 12, software: 2 ** 11 };
 /** Invocations that keep a device busy, each of which keeps about this many sums in registers. */
 const INVOCATIONS = { hardware: 2 ** 16, software: 2 ** 12 };
 const SUMS_PER_INVOCATION = 48;
@@ -95,8 +95,18 @@ function halvesOf(
   if ((op !== 'reduce_sum' && op !== 'reduce_mean') || layout !== 'image') return undefined;
   const shape = shapeOf(inputs[0]!);
   const [n, , h, w] = shape as [number, number, number, number];
-  if (n * h * w <= SHORT_SUM || w === 1) return undefined;
+  const vectors = n * h * w * (attrs.keep === 'none' ? Math.ceil(shape[1]! / 4) : 1);
   const divisor = op === 'reduce_mean' ? divisorOf(shape, attrs) : 1;
+  if (w === 1 || vectors <= SHORT_SUM[device.software ? 'software' : 'hardware']) {
+    // The biased and the unbiased variance share a sum.
+    const by = divisorOf(shape, { ...attrs, ddof: 0 }) / divisor;
+    return attrs.ddof === undefined
+      ? undefined
+      : [
+          { op, attrs: { keep: attrs.keep! } },
+          { op: 'scale', attrs: { by } },
+        ];
+  }
   return [
     { op: 'sum_columns', attrs: {} },
     { op: 'sum_rows', attrs: { keep: attrs.keep!, divisor } },

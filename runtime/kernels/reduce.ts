@@ -8,7 +8,10 @@ import { gather } from './gather.js';
 import type { KernelCall, PointwiseStep, View } from './kernel.js';
 import { assemble, groupsOf, numbersIn, reads, stepUses, writes } from './text.js';
 
-const LANES = 64;
+/** Invocations that sum together. More of them are for GPUs, whose loads take long. */
+export type Lanes = 64 | 256;
+/** One lane adds up as many sums. */
+const FEW = 64;
 const RUN = 64;
 
 /** `channel` leaves a value per channel, `none` a scalar. */
@@ -46,10 +49,12 @@ interface SumRowsSpec extends SumSpec {
   /** Of the sum, for a mean: a count. */
   readonly divisor?: number;
   readonly epilogue?: readonly PointwiseStep[];
+  readonly lanes?: Lanes;
 }
 
-/** Sums the rows of all images, of one column each, to one pixel: each lane its share, then one lane the lanes. */
-export function sumRows({ x, y, keep, divisor = 1, prologue = [], epilogue = [] }: SumRowsSpec): KernelCall {
+/** Sums the rows of all images, of one column each, to one pixel: each lane its share, then a few lanes the lanes. */
+export function sumRows(spec: SumRowsSpec): KernelCall {
+  const { x, y, keep, divisor = 1, prologue = [], epilogue = [], lanes = 64 } = spec;
   const groups = groupsOf(x.channels);
   const uniforms: Record<string, Dim> = { x_n: x.dims[0], x_h: x.dims[1], groups, divisor };
   const numbers = numbersIn(uniforms);
@@ -63,23 +68,32 @@ export function sumRows({ x, y, keep, divisor = 1, prologue = [], epilogue = [] 
     body: [
       ...termFunction(x, prologue, numbers),
       ...putFunction(y, epilogue, 4, numbers),
-      `var<workgroup> lanes: array<Value, ${LANES}>;`,
-      `@compute @workgroup_size(${LANES})`,
+      `var<workgroup> sums: array<Value, ${lanes}>;`,
+      `@compute @workgroup_size(${lanes})`,
       'fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) lane: u32) {',
       'var sum = Value();',
       `for (var group = ${first}; group < ${end}; group++) {`,
-      `for (var pixel = lane; pixel < u.x_n * u.x_h; pixel += ${LANES}u) { sum += term(pixel, group); }`,
+      `for (var pixel = lane; pixel < u.x_n * u.x_h; pixel += ${lanes}u) { sum += term(pixel, group); }`,
       '}',
-      'lanes[lane] = sum;',
-      'workgroupBarrier();',
+      ...(lanes > FEW
+        ? [...gatherSums(lanes, FEW), 'workgroupBarrier();', ...gatherSums(FEW, 1)]
+        : gatherSums(lanes, 1)),
       'if (lane > 0u) { return; }',
-      `for (var i = 1u; i < ${LANES}u; i++) { sum += lanes[i]; }`,
       scalar,
       `put(0u, ${first}, 0u, sum / f32(u.divisor));`,
       '}',
     ],
     workgroups: [[{ dim: keep === 'channel' ? groups : 1, per: 1 }], [], []],
   });
+}
+
+/** The `sum` of each of the first `count` lanes becomes the sum of its share of the first `of` lanes. */
+function gatherSums(of: number, count: number): string[] {
+  return [
+    'sums[lane] = sum;',
+    'workgroupBarrier();',
+    `if (lane < ${count}u) { for (var i = lane + ${count}u; i < ${of}u; i += ${count}u) { sum += sums[i]; } }`,
+  ];
 }
 
 function nameOf(name: string, steps: readonly PointwiseStep[]): string {

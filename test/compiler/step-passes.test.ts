@@ -41,16 +41,16 @@ test('nearest x2 and a 3x3 conv are the adjoint of a strided 4x4 conv', () => {
 
 test('sums take what is done to their operand, and what is done to the sum', () => {
   expect(
-    optimized(`graph g(%x: f32[2,4,40,40], %y: f32[2,4,40,40], ${W('b', '4')}) {
-  %0 = sub(%x, %y) : f32[2,4,40,40]
-  %1 = abs(%0) : f32[2,4,40,40]
+    optimized(`graph g(%x: f32[2,4,64,40], %y: f32[2,4,64,40], ${W('b', '4')}) {
+  %0 = sub(%x, %y) : f32[2,4,64,40]
+  %1 = abs(%0) : f32[2,4,64,40]
   %2 = reduce_mean(%1) {keep="channel"} : f32[4]
   %3 = offset(%2) {by=0.5} : f32[4]
   %4 = mul(%3, @b) : f32[4]
   return %4
 }`),
-  ).toBe(`  %0 = sum_columns(%x, %y) {prologue=["sub($1)","abs"]} : f32[2,4,40,1]
-  %1 = sum_rows(%0, @b) {divisor=3200, epilogue=["offset(0.5)","mul($1)"], keep="channel"} : f32[4]
+  ).toBe(`  %0 = sum_columns(%x, %y) {prologue=["sub($1)","abs"]} : f32[2,4,64,1]
+  %1 = sum_rows(%0, @b) {divisor=5120, epilogue=["offset(0.5)","mul($1)"], keep="channel"} : f32[4]
   return %1`);
 });
 
@@ -105,7 +105,7 @@ test('vectors that all terms have as a factor multiply their sum', () => {
 });
 
 test('running statistics change in place, in the kernel that sums', () => {
-  const text = `graph g(%x: f32[2,4,40,40], @v: f32[4] = constant(1) frozen) {
+  const text = `graph g(%x: f32[2,4,64,40], @v: f32[4] = constant(1) frozen) {
   %0 = reduce_mean(%x) {keep="channel"} : f32[4]
   %1 = scale(@v) {by=0.75} : f32[4]
   %2 = scale(%0) {by=0.25} : f32[4]
@@ -113,8 +113,8 @@ test('running statistics change in place, in the kernel that sums', () => {
   update @v = %3
   return %x
 }`;
-  expect(optimized(text)).toBe(`  %0 = sum_columns(%x) : f32[2,4,40,1]
-  %1 = sum_rows(%0, @v) {divisor=3200, epilogue=["scale(0.3333333333333333)","add($1)","scale(0.75)"], keep="channel"} : f32[4]
+  expect(optimized(text)).toBe(`  %0 = sum_columns(%x) : f32[2,4,64,1]
+  %1 = sum_rows(%0, @v) {divisor=5120, epilogue=["scale(0.3333333333333333)","add($1)","scale(0.75)"], keep="channel"} : f32[4]
   update @v = %1
   return %x`);
   const { graph } = optimizeStep(parseGraph(text), new Set(['@v']), GENERIC);
@@ -166,4 +166,19 @@ test('a kernel adds to each summand of a gradient', () => {
   ).toBe(
     '  %0 = conv2d_dgrad(%g, @w, %g, %x) {epilogue=["scale(4)","add($2)","scale(0.25)","add($3)"], extent=["8","8"], pad=1, stride=1} : f32[2,4,8,8]\n  return %0',
   );
+});
+
+test('a sum of few pixels is one kernel; the biased and the unbiased variance share it', () => {
+  expect(
+    optimized(`graph g(%x: f32[2,4,8,8]) {
+  %0 = square(%x) : f32[2,4,8,8]
+  %1 = reduce_mean(%0) {keep="channel"} : f32[4]
+  %2 = reduce_mean(%0) {ddof=64, keep="channel"} : f32[4]
+  %3 = rsqrt(%1) : f32[4]
+  return %2, %3
+}`),
+  ).toBe(`  %0 = reduce_mean(%x) {keep="channel", prologue=["square"]} : f32[4]
+  %1 = map(%0) {epilogue=["scale(2)"]} : f32[4]
+  %2 = map(%0) {epilogue=["rsqrt"]} : f32[4]
+  return %1, %2`);
 });
