@@ -93,5 +93,5 @@ function percent(share: number): string {
 }
 
 function printMs(ms: number): string {
-  return `${ms.toPrecision(3)} ms`;
+  return ms < 999.5 ? `${ms.toPrecision(3)} ms` : `${(ms / 1000).toPrecision(3)} s`;
 }

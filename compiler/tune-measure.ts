@@ -65,9 +65,9 @@ export async function measure(
   { graph, step, rivals, macs, size }: Contest,
   budget: number,
 ): Promise<{ readonly timings: Timing[]; readonly faults: Fault[] }> {
-  const { device, stopwatch, signal, target } = setting;
-  const first = rivals[0]!.lowered;
-  const plan = alone(first.plan, step);
+  const { device, pipelines, stopwatch, signal, target } = setting;
+  const candidates = rivals.map(({ choice, lowered }) => ({ choice, own: alone(lowered.plan, step) }));
+  const [first, plan] = [rivals[0]!.lowered, candidates[0]!.own];
   const sizes = size ? fitting(plan, size, MOST_MACS[target.software ? 'software' : 'hardware']) : {};
   const weights = randomWeights({ ...graph, params: graph.params.filter(({ ref }) => isRead(plan, ref)) });
   const bench = await Bench.open(device, plan, sizes, contentsOf(graph, first, step, sizes));
@@ -76,9 +76,10 @@ export async function measure(
   const texts = new Set<string>();
   let expected: Elements | undefined;
   try {
-    for (const { choice, lowered } of rivals) {
+    // Drivers compile in parallel; what is wrong with a kernel is told when its turn comes.
+    await Promise.allSettled(candidates.map(({ own }) => pipelines.get(own.kernels[0]!)));
+    for (const { choice, own } of candidates) {
       signal?.throwIfAborted();
-      const own = alone(lowered.plan, step);
       const text = JSON.stringify([own.kernels, own.steps]);
       if (texts.has(text)) continue;
       texts.add(text);

@@ -111,12 +111,15 @@ function classesOf({ graph, lower, size }: Subject, target: Target): FoundClass[
     const of = convClassOf(node, inputs, target.precision);
     if (!of) continue;
     const key = classKey(of);
-    const known = found.get(key) ?? { key, choices: candidates(of, target), count: 0, macs: 0, step };
+    const macs = macsOf(step);
+    const known = found.get(key);
+    const largest = known && macsOf(known.step) >= macs ? known : { step, choices: candidates(of, target) };
     found.set(key, {
-      ...known,
-      count: known.count + 1,
-      macs: known.macs + macsOf(step),
-      step: macsOf(step) > macsOf(known.step) ? step : known.step,
+      key,
+      step: largest.step,
+      choices: largest.choices,
+      count: 1 + (known?.count ?? 0),
+      macs: macs + (known?.macs ?? 0),
     });
   }
   return [...found.values()].sort((a, b) => b.macs - a.macs);
