@@ -95,7 +95,9 @@ function areChoices(value: Record<string, unknown>): value is Record<string, Con
 function kernelVersion(): string | undefined {
   const folder = join(import.meta.dirname, 'kernels');
   if (!existsSync(folder)) return undefined;
-  const sources = readdirSync(folder).filter((file) => !file.endsWith('.d.ts'));
+  const sources = readdirSync(folder)
+    .filter((file) => !file.endsWith('.d.ts'))
+    .sort();
   const hash = createHash('sha256');
   for (const file of sources) hash.update(file).update(readFileSync(join(folder, file)));
   return hash.digest('hex').slice(0, 12);

@@ -39,6 +39,7 @@ export async function tuneDevice(io: Io, path: string, options: TuneOptions): Pr
   const device = await openDevice({ device: options.device });
   try {
     if (!subjectsFor) return await forget(io, device);
+    await prepareOutput(tuningFile(device.description));
     await write(io.stderr, `${device.summary}\n`);
     const target = targetFor(device.gpu, options.precision);
     const reports = await measureAll(io, device, target, subjectsFor(target, device.memory), options);
@@ -52,51 +53,47 @@ export async function tuneDevice(io: Io, path: string, options: TuneOptions): Pr
   }
 }
 
-type Subjects = (target: Target, memory: number) => Iterable<Named>;
+type Subjects = (target: Target, memory: number) => Named[];
 
 /** All that can be wrong with what the user wants is found before the device is opened. */
 async function prepare(path: string, { set, size, train, batch, patch }: TuneOptions): Promise<Subjects> {
   const source = await readGraph(path);
-  const compiled = compile(source, { set });
-  if (train === undefined) return () => [networkSubject(compiled, size)];
+  const network = networkSubject(compile(source, { set }), size);
+  if (train === undefined) return () => [network];
   const program = load(source, { set, ...(patch !== undefined && { patch }) });
   const stages = train === true ? recipeOf(program).stages : [stageNamed(program, train)];
-  return function* (target, memory) {
-    yield networkSubject(compiled, size);
-    for (const stage of stages)
-      yield stageSubject(program, overridden(stage, batch === undefined ? {} : { batch }), target, memory);
-  };
+  const chosen = stages.map((stage) => overridden(stage, batch === undefined ? {} : { batch }));
+  return (target, memory) => [
+    network,
+    ...chosen.map((stage) => stageSubject(program, stage, target, memory)),
+  ];
 }
 
 async function measureAll(
   io: Io,
   { gpu }: NodeDevice,
   target: Target,
-  subjects: Iterable<Named>,
+  subjects: readonly Named[],
   { budget, json }: TuneOptions,
 ): Promise<Report[]> {
+  const { signal } = io;
   const line = statusLine(io.stderr);
   const known = new Map<string, Measured>();
   const reports: Report[] = [];
-  const all = [...subjects];
   const end = performance.now() + 1000 * budget;
   try {
-    for (const [i, { name, subject }] of all.entries()) {
-      const share = (end - performance.now()) / (all.length - i);
+    for (const [i, { name, subject }] of subjects.entries()) {
+      const share = (end - performance.now()) / (subjects.length - i);
       const onClass = (key: string, index: number, of: number) =>
         line.show(() => `${name}: ${index + 1} of ${of}, ${key}`);
       const measured: Measured[] = [];
-      for await (const one of tune(gpu, subject, target, {
-        budget: share,
-        signal: io.signal,
-        known,
-        onClass,
-      }))
+      for await (const one of tune(gpu, subject, target, { budget: share, signal, known, onClass })) {
         measured.push(one);
-      for (const one of measured) if (!known.has(one.key)) known.set(one.key, one);
+        known.set(one.key, one);
+      }
       line.end();
-      if (!json) await write(io.stdout, printMeasured({ name, measured }));
       reports.push({ name, measured });
+      if (!json) await write(io.stdout, printMeasured({ name, measured }));
     }
   } finally {
     line.end();
@@ -107,7 +104,6 @@ async function measureAll(
 /** Adds to what was measured before. */
 async function save({ stderr }: Io, { description }: NodeDevice, reports: readonly Report[]): Promise<void> {
   const file = tuningFile(description);
-  await prepareOutput(file);
   const choices: Record<string, Tuned[string]> = { ...(await readTuning(description)).choices };
   for (const { key, chosen, heuristic } of reports.flatMap(({ measured }) => measured)) {
     if (chosen.choice === heuristic.choice) delete choices[key];
