@@ -42,10 +42,14 @@ export async function hold(contest: Contest, options: TableOptions, report: Repo
   const ceiling: Entry = { spec: CEILING, job: { kind: 'ceiling' } };
   const all = await measure([...entries, ceiling], options, experience, report);
   const results = all.filter(({ spec }) => spec !== CEILING);
-  const top = ceilingOf(all.find(({ spec }) => spec === CEILING));
-  const rows = rowsOf(results, { ceiling: top, flops, judge: judge(results) });
+  const top = all.find(({ spec }) => spec === CEILING)?.reps.map(({ ceilings }) => ceilings!);
+  const gflops = top && Math.max(...top.map((one) => one.gflops));
+  const rows = rowsOf(results, { ceiling: gflops, flops, judge: judge(results) });
   for (const { spec, gflops } of rows) if (gflops !== undefined) experience.rates.set(spec, gflops);
-  if (top) report.tell(`- ceiling: ${top.toPrecision(3)} GFLOP/s`);
+  if (top) {
+    const gbytes = Math.max(...top.map((one) => one.gbytes));
+    report.tell(`- ceilings: ${gflops!.toPrecision(3)} GFLOP/s, ${gbytes.toPrecision(3)} GB/s`);
+  }
   report.tell(`\n${printRows(rows)}`);
   return rows;
 }
@@ -70,11 +74,6 @@ export async function measure(
     if (device) report.device(device);
   }
   return results;
-}
-
-/** GFLOP/s: the most that was ever reached. */
-export function ceilingOf(result: Result | undefined): number | undefined {
-  return result && Math.max(...result.reps.map(({ flops = 0, ms }) => flops / ms / 1e6));
 }
 
 /** What a table found. */

@@ -4,23 +4,20 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Graph, typesOf } from '../compiler/graph.js';
-import { exportOnnx } from '../compiler/onnx/export.js';
+import { typesOf } from '../compiler/graph.js';
 import { opNamed } from '../compiler/ops/registry.js';
-import { optimizeForExchange } from '../compiler/passes/pipeline.js';
 import { sizeOf } from '../compiler/tensor.js';
 import { trainingStep } from '../compiler/training.js';
-import { writeOnnx } from '../formats/onnx.js';
 import { writeSafetensors } from '../formats/safetensors.js';
-import type { WeightTensor } from '../formats/weights.js';
-import { compile, load } from '../index.js';
+import type { WeightFile } from '../formats/weights.js';
+import { compile, load, toOnnx } from '../index.js';
 import { encodeImage, fromPlanes } from '../node.js';
 import { initialValues } from '../train/initialize.js';
 import { stageNamed, stepSpec, trainedNetworks } from '../train/stages.js';
 import { reduced, testImage } from './images.js';
 import { version } from './machine.js';
 import { netOf } from './net.js';
-import { type BenchNetwork, SEED, sourceOf, type Weights, weightsOf } from './networks.js';
+import { type BenchNetwork, fileOf, SEED, sourceOf, type Weights, weightsOf } from './networks.js';
 import type { ImageFiles, InferenceJob, TrainJob } from './peer.js';
 
 /** A folder for the time of `work`. */
@@ -52,21 +49,20 @@ export async function inferenceJob(
   models: readonly string[],
 ): Promise<PreparedInference> {
   const source = sourceOf(network);
-  const { set } = network;
-  const compiled = compile(source, { set });
-  const { tensors, origin, ncnn } = await weightsOf(network, compiled, models);
+  const compiled = compile(source);
+  const { file, origin, ncnn } = await weightsOf(network, compiled, models);
   const image = testImage(width, height);
-  const graph = compiled.network.graph;
+  const onnx = join(folder, 'network.onnx');
+  await writeFile(onnx, toOnnx(compiled, { weights: file, version }));
   return {
     job: {
       kind: 'inference',
       source,
-      set,
-      weights: await writeWeights(folder, tensors),
-      net: netOf(graph),
+      weights: await writeWeights(folder, file),
+      net: netOf(compiled.network.graph),
       image,
       files: await writeImages(folder, image),
-      onnx: await writeModel(folder, graph, tensors),
+      onnx,
       ...(ncnn && { ncnn }),
     },
     weights: origin,
@@ -97,21 +93,9 @@ export async function writeImages(
   return { one, many, more: MORE };
 }
 
-async function writeWeights(folder: string, tensors: ReadonlyMap<string, WeightTensor>): Promise<string> {
+async function writeWeights(folder: string, { tensors }: WeightFile): Promise<string> {
   const file = join(folder, 'weights.safetensors');
   await writeFile(file, writeSafetensors(tensors));
-  return file;
-}
-
-async function writeModel(
-  folder: string,
-  graph: Graph,
-  tensors: ReadonlyMap<string, WeightTensor>,
-): Promise<string> {
-  const file = join(folder, 'network.onnx');
-  const weights = new Map([...tensors].map(([name, { data }]) => [name, data]));
-  const about = { producer: { name: 'src', version }, metadata: {}, precision: 'f32' as const };
-  await writeFile(file, writeOnnx(exportOnnx(optimizeForExchange(graph), weights, about)));
   return file;
 }
 
@@ -153,18 +137,14 @@ export async function trainJob(folder: string, one: TrainCase): Promise<Prepared
         attrs,
       ) * sizeOf(type.shape as number[]),
   );
-  const values = initialValues(graph.params, SEED);
-  const tensors = graph.params.map(({ ref, type }): [string, WeightTensor] => {
-    const name = ref.slice(1);
-    return [name, { shape: type.shape as number[], data: values.get(name)!, dtype: 'f32' }];
-  });
+  const file = fileOf(graph.params, initialValues(graph.params, SEED));
   const originals = Array.from({ length: batch }, (_, seed) => testImage(patch, patch, seed));
   return {
     job: {
       kind: 'train',
       source,
       set,
-      weights: await writeWeights(folder, new Map(tensors)),
+      weights: await writeWeights(folder, file),
       stage: one.stage,
       patch,
       batch,

@@ -20,6 +20,8 @@ interface Table {
 
 const TABLES: Readonly<Record<string, Table>> = { inference, train, overhead, gpu };
 
+const DEFAULTS: Readonly<Record<string, string>> = { reps: '5', seconds: '30', limit: '120' };
+
 const USAGE = `usage: npm run bench -- TABLE [OPTIONS]
 
 tables
@@ -31,10 +33,10 @@ tables
 options
   --only A,B      these cases only
   --peers A,B     these peers only: ${PEERS.join(', ')}; none
-  --reps N        measurements of each system (5)
-  --seconds N     a system that has worked this long on a case is not measured again (30)
-  --limit N       what one measurement may take, in seconds (120)
-  --models DIR    published weights, ncnn or PyTorch; also SRC_MODELS
+  --reps N        measurements of each system (${DEFAULTS.reps})
+  --seconds N     a system that has worked this long on a case is not measured again (${DEFAULTS.seconds})
+  --limit N       what one measurement may take, in seconds (${DEFAULTS.limit})
+  --models DIR    published weights as ncnn's .param and .bin; also SRC_MODELS
   --quick         small sizes: shows that it works
   --json FILE     what was found, as data
   --write         what was found, into bench/RESULTS.md
@@ -46,24 +48,22 @@ ${Object.entries(TABLES)
 `;
 
 async function main(words: readonly string[]): Promise<number> {
+  if (words.length === 0) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
   const { values, positionals } = parse(words);
-  const [name] = positionals;
-  const table = name === undefined ? undefined : TABLES[name];
-  if (!name || !table || positionals.length > 1) throw new Usage(name ? `there is no table ${name}` : '');
-  const only = values.only?.split(',');
-  const stranger =
-    only?.find((one) => !table.cases.includes(one)) ??
-    values.peers?.split(',').find((one) => one !== 'none' && !PEERS.includes(one));
-  if (stranger !== undefined) throw new Usage(`there is no ${stranger} in ${name}`);
-  const { SRC_MODELS } = process.env;
+  const [name = 'nothing'] = positionals;
+  const table = TABLES[name];
+  if (!table || positionals.length > 1) throw new Misuse(`there is no table ${positionals.join(' ')}`);
   const options: TableOptions = {
-    ...(only && { only }),
-    ...(values.peers !== undefined && { peers: values.peers.split(',') }),
-    reps: Number(values.reps),
-    seconds: Number(values.seconds),
-    limit: Number(values.limit),
+    only: namesOf(values.only, table.cases),
+    peers: namesOf(values.peers, [...PEERS, 'none']),
+    reps: numberOf('reps', values.reps),
+    seconds: numberOf('seconds', values.seconds),
+    limit: numberOf('limit', values.limit),
     deadline: Infinity,
-    models: [values.models, SRC_MODELS].filter((folder) => folder !== undefined),
+    models: [values.models, process.env.SRC_MODELS].filter((folder) => folder !== undefined),
     quick: values.quick,
   };
   const report = newReport(name, commandOf(name, values));
@@ -73,19 +73,30 @@ async function main(words: readonly string[]): Promise<number> {
   return right ? 0 : 1;
 }
 
-class Usage extends Error {}
+function namesOf(text: string | undefined, known: readonly string[]): readonly string[] | undefined {
+  const names = text?.split(',');
+  const stranger = names?.find((name) => !known.includes(name));
+  if (stranger !== undefined) throw new Misuse(`there is no ${stranger}: it has ${known.join(', ')}`);
+  return names;
+}
 
-/** What gives these numbers again; folders of this machine are left out. */
+function numberOf(option: string, text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new Misuse(`--${option} ${text}: this is no number above 0`);
+  return value;
+}
+
+class Misuse extends Error {}
+
+/** What gives these numbers again; where folders are is left out. */
 function commandOf(name: string, values: ReturnType<typeof parse>['values']): string {
-  const { models: _, json: __, write: ___, ...told } = values;
+  const { json: _, write: __, ...told } = { ...values, ...(values.models && { models: 'DIR' }) };
   const options = Object.entries(told).flatMap(([option, value]) => {
     if (value === false || value === DEFAULTS[option]) return [];
     return [value === true ? `--${option}` : `--${option} ${value}`];
   });
   return ['npm run bench --', name, ...options].join(' ');
 }
-
-const DEFAULTS: Readonly<Record<string, string>> = { reps: '5', seconds: '30', limit: '120' };
 
 function parse(words: readonly string[]) {
   try {
@@ -105,17 +116,14 @@ function parse(words: readonly string[]) {
       },
     });
   } catch (error) {
-    throw new Usage(error instanceof Error ? error.message : '');
+    throw new Misuse(error instanceof Error ? error.message : '');
   }
 }
 
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
-  if (error instanceof Usage) {
-    process.stderr.write(`${error.message && `${error.message}\n\n`}${USAGE}`);
-    process.exitCode = 2;
-  } else if (error instanceof UserError) {
+  if (error instanceof Misuse || error instanceof UserError) {
     process.stderr.write(`${error.message}\n`);
     process.exitCode = 2;
   } else throw error;

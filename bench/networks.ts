@@ -3,9 +3,10 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Param } from '../compiler/graph.js';
 import { readWeights } from '../formats/detect.js';
 import { matchWeights } from '../formats/match.js';
-import type { WeightTensor } from '../formats/weights.js';
+import type { WeightFile, WeightTensor } from '../formats/weights.js';
 import type { Compiled } from '../index.js';
 import { initialValues } from '../train/initialize.js';
 import { DOWNLOADS, ROOT } from './machine.js';
@@ -14,7 +15,6 @@ import type { NcnnModel } from './peer.js';
 export interface BenchNetwork {
   /** From the repository's root. */
   readonly file: string;
-  readonly set: Readonly<Record<string, number>>;
   /** What ncnn's program calls it, and the files of that name without their ending. */
   readonly ncnn?: { readonly name: string; readonly files: string };
 }
@@ -22,20 +22,17 @@ export interface BenchNetwork {
 export const NETWORKS = {
   rrdb6: {
     file: 'graphs/esrgan-anime.sr',
-    set: {},
     ncnn: { name: 'realesrgan-x4plus-anime', files: 'realesrgan-x4plus-anime' },
   },
   rrdb23: {
     file: 'graphs/esrgan.sr',
-    set: {},
     ncnn: { name: 'realesrgan-x4plus', files: 'realesrgan-x4plus' },
   },
   compact: {
     file: 'graphs/compact.sr',
-    set: {},
     ncnn: { name: 'realesr-animevideov3', files: 'realesr-animevideov3-x4' },
   },
-  conv64: { file: 'bench/networks/conv64.sr', set: {} },
+  conv64: { file: 'bench/networks/conv64.sr' },
 } satisfies Readonly<Record<string, BenchNetwork>>;
 
 /** Of random weights. */
@@ -46,9 +43,9 @@ export function sourceOf({ file }: Pick<BenchNetwork, 'file'>): { name: string; 
 }
 
 export interface Weights {
-  readonly tensors: ReadonlyMap<string, WeightTensor>;
+  /** By the graph's names. */
+  readonly file: WeightFile;
   readonly origin: 'published' | 'random';
-  /** With these very weights, or with its own. */
   readonly ncnn?: NcnnModel;
 }
 
@@ -71,13 +68,17 @@ export async function weightsOf(
       )
     : initialValues(params, SEED);
   return {
-    tensors: new Map(
-      params.map(({ ref, type }) => {
-        const name = ref.slice(1);
-        return [name, { shape: type.shape as number[], data: values.get(name)!, dtype: 'f32' }];
-      }),
-    ),
+    file: fileOf(params, values),
     origin: folder ? 'published' : 'random',
     ...(folder && { ncnn: { folder, name: ncnn.name } }),
   };
+}
+
+/** The values as a file of weights. */
+export function fileOf(params: readonly Param[], values: ReadonlyMap<string, Float32Array>): WeightFile {
+  const tensors = params.map(({ ref, type }): [string, WeightTensor] => {
+    const name = ref.slice(1);
+    return [name, { shape: type.shape as number[], data: values.get(name)!, dtype: 'f32' }];
+  });
+  return { name: 'weights', format: 'safetensors', tensors: new Map(tensors), metadata: {} };
 }

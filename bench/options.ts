@@ -2,9 +2,9 @@
 
 export interface TableOptions {
   /** Of the table's cases; all by default. */
-  readonly only?: readonly string[];
+  readonly only: readonly string[] | undefined;
   /** Of the peers; all by default. */
-  readonly peers?: readonly string[];
+  readonly peers: readonly string[] | undefined;
   readonly reps: number;
   /** A system that has worked this long on a case is not measured again. */
   readonly seconds: number;

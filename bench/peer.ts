@@ -2,12 +2,12 @@
 // once whenever it is told to. A peer is a module in peers/ that exports `open`.
 
 import type { PlanarImage } from '../runtime/image.js';
+import type { Ceilings } from '../runtime/profile.js';
 import type { Net } from './net.js';
 
 /** A network of a `.sr` text. */
 export interface SourceJob {
   readonly source: { readonly name: string; readonly text: string };
-  readonly set: Readonly<Record<string, number>>;
   /** A safetensors file with all parameters, by the graph's names. */
   readonly weights: string;
 }
@@ -39,6 +39,7 @@ export interface NcnnModel {
 /** Steps of training, each on the same batch: data in the host's memory to losses in the host's memory. */
 export interface TrainJob extends SourceJob {
   readonly kind: 'train';
+  readonly set: Readonly<Record<string, number>>;
   readonly stage: string;
   readonly patch: number;
   readonly batch: number;
@@ -78,8 +79,7 @@ export interface Rep {
   readonly endToEnd?: number;
   /** Of a step: each player's loss. */
   readonly losses?: readonly number[];
-  /** Of a ceiling: how much was computed. */
-  readonly flops?: number;
+  readonly ceilings?: Ceilings;
 }
 
 export interface Peer {

@@ -17,10 +17,10 @@ import { spread } from '../stats.js';
 
 const began = performance.now();
 const device = await openDevice();
-const { gpu } = device;
+const { gpu, tuned } = device;
 const opened = performance.now() - began;
 
-const plan = planFor(compile(sourceOf(NETWORKS.rrdb23)), targetFor(gpu));
+const plan = planFor(compile(sourceOf(NETWORKS.rrdb23)), targetFor(gpu, 'f32', tuned));
 const pipelines = new Pipelines(gpu);
 const made = performance.now();
 await Promise.all(plan.kernels.map((kernel) => pipelines.get(kernel)));
@@ -61,7 +61,7 @@ async function replaying() {
   const program = load(sourceOf({ file: 'bench/networks/rrdb.sr' }), { set, patch: 8 });
   const stage = { ...stageNamed(program, 'psnr'), batch: 1 };
   const step = trainingStep(stepSpec(program, stage, 'f32'));
-  const { plan } = planStep(step, targetFor(gpu));
+  const { plan } = planStep(step, targetFor(gpu, 'f32', tuned));
   const network = program.networks[0]!.name;
   const stepper = await Stepper.open(gpu, plan, initialValues(step.graph.params, SEED), {
     adam: { [network]: stage.optimizer },

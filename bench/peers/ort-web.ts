@@ -18,7 +18,7 @@ export const open: OpenPeer = async (job) => {
 /** Its memory is shared between threads, which Dawn for Node does not take. */
 function takeSharedMemory(): void {
   const { writeBuffer } = GPUQueue.prototype;
-  GPUQueue.prototype.writeBuffer = function (buffer, offset, data, ...range) {
+  GPUQueue.prototype.writeBuffer = function (buffer, offset, data: BufferSource, ...range) {
     const isShared = data instanceof Uint8Array && data.buffer instanceof SharedArrayBuffer;
     return writeBuffer.call(this, buffer, offset, isShared ? data.slice() : data, ...range);
   };

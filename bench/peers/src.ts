@@ -25,18 +25,18 @@ export const open: OpenPeer = async (job, options) => {
 
 type Work = Pick<Peer, 'run' | 'output'>;
 
-async function inference({ gpu }: NodeDevice, job: InferenceJob, precision: DType): Promise<Work> {
-  const { source, set, image } = job;
+async function inference({ gpu, tuned }: NodeDevice, job: InferenceJob, precision: DType): Promise<Work> {
+  const { source, image } = job;
   const weights = readSafetensors(job.weights, await readFile(job.weights));
-  const network = await openNetwork(gpu, compile(source, { set }), { weights, precision });
+  const network = await openNetwork(gpu, compile(source), { weights, precision, tuned });
   return making(async () => (await network.run(image)).data);
 }
 
-async function training({ gpu }: NodeDevice, job: TrainJob, precision: DType): Promise<Work> {
+async function training({ gpu, tuned }: NodeDevice, job: TrainJob, precision: DType): Promise<Work> {
   const program = load(job.source, { set: job.set, patch: job.patch });
   const stage = { ...stageNamed(program, job.stage), batch: job.batch };
   const step = trainingStep(stepSpec(program, stage, precision));
-  const { plan } = planStep(step, targetFor(gpu, precision));
+  const { plan } = planStep(step, targetFor(gpu, precision, tuned));
   const { tensors } = readSafetensors(job.weights, await readFile(job.weights));
   const values = new Map([...tensors].map(([name, { data }]) => [name, data]));
   const networks = trainedNetworks(program, stage).map(({ name }) => name);

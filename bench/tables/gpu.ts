@@ -1,14 +1,13 @@
 // Everything that a real GPU should be good at, in one call that ends in time, because such machines are lent: what the
 // adapter exposes, its ceilings, networks and training steps of real sizes, beside PyTorch and ncnn.
 
-import { ceilingOf, measure, noExperience } from '../contest.js';
 import type { TrainCase } from '../job.js';
 import { NETWORKS } from '../networks.js';
 import type { TableOptions } from '../options.js';
 import { runScript } from '../overhead/script.js';
 import type { Report } from '../report.js';
 import { printMs, printTable, type Row } from '../rows.js';
-import { CEILING, CEILING_F16, GPU_INFERENCE, GPU_TRAINING } from '../systems.js';
+import { GPU_INFERENCE, GPU_TRAINING } from '../systems.js';
 import { compareInference, type InferenceCase } from './inference.js';
 import { compareTraining } from './train.js';
 
@@ -63,12 +62,6 @@ export const gpu = {
     const facts = await runScript<readonly (readonly [name: string, value: string])[]>('adapter');
     report.keep('adapter', Object.fromEntries(facts));
     report.tell(`\n### adapter\n\n${facts.map(([name, value]) => `- ${name}: ${value}`).join('\n')}`);
-    for (const spec of [CEILING, CEILING_F16]) {
-      const entries = [{ spec, job: { kind: 'ceiling' as const } }];
-      const [result] = await measure(entries, options, noExperience(), report);
-      const top = ceilingOf(result);
-      if (top) report.tell(`- ${spec.name}: ${top.toPrecision(3)} GFLOP/s`);
-    }
     const images = await compareInference(inference, GPU_INFERENCE, options, report);
     const steps = await compareTraining(training, GPU_TRAINING, options, report);
     report.tell(`\n### summary\n\n${summary(new Map([...images.rows, ...steps.rows]))}`);

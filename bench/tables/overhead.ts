@@ -70,8 +70,9 @@ interface Dispatching {
 }
 
 async function dispatching(report: Report, _: TableOptions, folder: string) {
-  const cold = await runScript<Dispatching>('dispatching', ownCaches(folder));
-  const warm = await runScript<Dispatching>('dispatching', ownCaches(folder));
+  const caches = ownCaches(folder, 'dispatching');
+  const cold = await runScript<Dispatching>('dispatching', caches);
+  const warm = await runScript<Dispatching>('dispatching', caches);
   report.device(warm.device);
   const { pipelines, dispatch, replay } = warm;
   const micro = ({ median, min, max }: Spread) => [median, min, max].map((value) => value.toPrecision(3));
@@ -114,21 +115,29 @@ async function dispatching(report: Report, _: TableOptions, folder: string) {
 async function starting(report: Report, { reps }: TableOptions, folder: string) {
   const { one } = await writeImages(folder, testImage(64, 64));
   const output = join(folder, 'large.png');
-  const commands = {
-    'src compile graphs/esrgan.sr': ['compile', 'graphs/esrgan.sr'],
-    'src run, 64x64': ['run', '--input', one, '--output', output, '--overwrite'],
-  };
+  const run = ['run', '--input', one, '--output', output, '--overwrite', '--device'];
+  const commands = [
+    ['compile', 'graphs/esrgan.sr'],
+    ...['hardware', 'software', 'cpu'].map((device) => [...run, device]),
+  ];
   const rows: string[][] = [];
   const result: Record<string, { first: Ended; then: Spread; cpu: Spread }> = {};
-  for (const [name, words] of Object.entries(commands)) {
-    const first = await started(words, ownCaches(folder));
-    const others: Ended[] = [];
-    for (let i = 0; i < reps; i++) others.push(await started(words, ownCaches(folder)));
-    const [then, cpu] = [spread(others.map(({ ms }) => ms)), spread(others.map((one) => one.cpu))];
-    result[name] = { first, then, cpu };
-    rows.push([name, printMs(first.ms), ...[then.median, then.min, then.max, cpu.median].map(printMs), '']);
+  for (const words of commands) {
+    const name = `src ${words.filter((word) => !word.startsWith(folder)).join(' ')}`;
+    const caches = ownCaches(folder, words.at(-1)!);
+    try {
+      const first = await started(words, caches);
+      const others: Ended[] = [];
+      for (let i = 0; i < reps; i++) others.push(await started(words, caches));
+      const [then, cpu] = [spread(others.map(({ ms }) => ms)), spread(others.map((one) => one.cpu))];
+      result[name] = { first, then, cpu };
+      rows.push([name, ...[first.ms, then.median, then.min, then.max, cpu.median].map(printMs), '']);
+    } catch (error) {
+      if (!(error instanceof CommandFailed)) throw error;
+      report.tell(`- skipped: ${name}: ${error.message}`);
+    }
   }
-  report.tell(printTable(['ms', 'empty caches', 'then', 'min', 'max', 'CPU', ''], rows));
+  report.tell(`\n${printTable(['ms', 'empty caches', 'then', 'min', 'max', 'CPU', ''], rows)}`);
   return result;
 }
 
@@ -138,20 +147,25 @@ interface Ended {
   readonly cpu: number;
 }
 
+class CommandFailed extends Error {}
+
 async function started(words: readonly string[], variables: NodeJS.ProcessEnv): Promise<Ended> {
+  const tellCpu = pathToFileURL(scriptFile('tell-cpu')).href;
   const began = performance.now();
   const { stderr } = await execute(
     process.execPath,
-    ['--import', pathToFileURL(scriptFile('tell-cpu')).href, join(ROOT, 'dist/cli/main.js'), ...words],
+    ['--import', tellCpu, join(ROOT, 'dist/cli/main.js'), ...words],
     { cwd: ROOT, env: { ...process.env, ...variables }, maxBuffer: 2 ** 26 },
-  );
+  ).catch((error) => {
+    throw new CommandFailed(/^error: .*$/m.exec(error.stderr)?.[0] ?? String(error.message));
+  });
   const ms = performance.now() - began;
   return { ms, cpu: Number(/^cpu (\d+)$/m.exec(stderr)![1]) / 1000 };
 }
 
 /** Where drivers keep compiled shaders: empty at first, and nobody else's. */
-function ownCaches(folder: string): NodeJS.ProcessEnv {
-  const cache = join(folder, 'shaders');
+function ownCaches(folder: string, name: string): NodeJS.ProcessEnv {
+  const cache = join(folder, `shaders-${name.replace(/\W/g, '-')}`);
   if (!existsSync(cache)) mkdirSync(cache);
   return { MESA_SHADER_CACHE_DIR: cache, __GL_SHADER_DISK_CACHE_PATH: cache };
 }
