@@ -17,6 +17,10 @@ export const GENERIC: Target = { precision: 'f32', software: false };
 
 /** What the compiler must know of a device; `tuned` is what `src tune` measured on it. */
 export function targetFor(device: GPUDevice, precision: DType = 'f32', tuned: Tuned = {}): Target {
-  const { software, subgroupSize } = targetOf(device);
-  return { precision, software, tuned, ...(subgroupSize !== undefined && { subgroupSize }) };
+  const { software, subgroupSize, matrix } = targetOf(device);
+  return {
+    ...{ precision, software, tuned },
+    ...(subgroupSize !== undefined && { subgroupSize }),
+    ...(matrix && { matrix }),
+  };
 }

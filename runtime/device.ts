@@ -1,8 +1,11 @@
 // From an adapter to a device with everything on that makes networks fast, and what people and the compiler need to
 // know of it. Works on any GPUAdapter, in the browser and in Node.
 
+import type { MatrixShape } from './kernels/conv2d_matrix.js';
+import { MATRICES, matrixFor, rememberMatrix } from './matrices.js';
+
 /** Turned on where the adapter has them. */
-const FEATURES: readonly GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query'];
+const FEATURES: readonly string[] = ['shader-f16', 'subgroups', 'timestamp-query', MATRICES];
 
 /** Raised from WebGPU's defaults (128 MiB bindings, 16 KiB workgroups) to what the adapter can do. */
 const LIMITS = [
@@ -38,15 +41,23 @@ export interface DeviceTarget {
   /** Where subgroups exist and always have this size. */
   readonly subgroupSize?: number;
   readonly software: boolean;
+  /** Where the device was opened with subgroup matrices. */
+  readonly matrix?: MatrixShape;
   readonly limits: Readonly<Record<LimitName, number>>;
 }
 
 /** An adapter gives one device; ask for a new adapter for the next. */
 export async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
-  return adapter.requestDevice({
-    requiredFeatures: FEATURES.filter((name) => adapter.features.has(name)),
+  const device = await adapter.requestDevice({
+    requiredFeatures: [...adapter.features].filter(isWanted),
     requiredLimits: limitsOf(adapter),
   });
+  rememberMatrix(device, adapter);
+  return device;
+}
+
+function isWanted(name: string): name is GPUFeatureName {
+  return FEATURES.includes(name);
 }
 
 export function describe(adapter: GPUAdapter): Description {
@@ -73,10 +84,12 @@ export function adapterName({ vendor, architecture, device, description }: GPUAd
 
 export function targetOf(device: GPUDevice): DeviceTarget {
   const { subgroupMinSize: min, subgroupMaxSize: max } = device.adapterInfo;
+  const matrix = matrixFor(device);
   return {
     shaderF16: device.features.has('shader-f16'),
     ...(device.features.has('subgroups') && min === max && { subgroupSize: min }),
     software: isSoftware(device.adapterInfo),
+    ...(matrix && { matrix }),
     limits: limitsOf(device),
   };
 }

@@ -126,8 +126,9 @@ async function requestAdapter(wanted: string): Promise<Found | readonly string[]
 
 async function askDawn(wanted: string): Promise<Found | readonly string[]> {
   const { create } = await import('webgpu'); // late: a Vulkan loader of ours must be in place before it
+  const experiments = process.env.SRC_SUBGROUP_MATRIX === '1' ? ',allow_unsafe_apis' : '';
   const flags = [
-    'enable-dawn-features=vulkan_enable_f16_on_nvidia', // off by default there, ignored elsewhere
+    `enable-dawn-features=vulkan_enable_f16_on_nvidia${experiments}`, // the first is ignored elsewhere
     'disable-dawn-features=timestamp_quantization', // against spying web pages; profiles want nanoseconds
   ];
   if (process.platform === 'linux') flags.push('backend=vulkan');

@@ -4,6 +4,7 @@ import { create, globals } from 'webgpu';
 import { evalDim, type Sizes } from '../runtime/dims.js';
 import type { KernelCall } from '../runtime/kernels/kernel.js';
 import { isTexture, TEXTURE_WIDTH } from '../runtime/kernels/text.js';
+import { MATRICES, matrixOf } from '../runtime/matrices.js';
 import type { Axis, DType, TextureFormat } from '../runtime/plan.js';
 import { decode, encode } from './half.js';
 
@@ -15,13 +16,15 @@ export interface Storage {
 Object.assign(globalThis, globals);
 
 /** Kept reachable for the life of the process: Dawn dies with its devices when this is collected. */
-export const gpu = create(['backend=vulkan']);
+export const gpu = create(['backend=vulkan', 'enable-dawn-features=allow_unsafe_apis']);
 const adapter = await gpu.requestAdapter();
 
 /** Undefined where the machine has no adapter; suites that need one are then skipped and say so. */
 export const device = adapter ? await openDevice(adapter) : undefined;
 export const subgroupSize =
   adapter?.info.subgroupMinSize === adapter?.info.subgroupMaxSize ? adapter?.info.subgroupMinSize : undefined;
+/** Where the device has subgroup matrices. */
+export const matrix = adapter && device?.features.has(MATRICES) ? matrixOf(adapter.info) : undefined;
 export const dtypes: readonly DType[] = device?.features.has('shader-f16') ? ['f32', 'f16'] : ['f32'];
 
 if (!device) {
@@ -89,10 +92,10 @@ export function axisCount(axis: Axis, sizes: Sizes): number {
 }
 
 async function openDevice(from: GPUAdapter): Promise<GPUDevice> {
-  const useful: GPUFeatureName[] = ['shader-f16', 'subgroups'];
+  const useful: readonly string[] = ['shader-f16', 'subgroups', MATRICES];
   const { maxStorageBufferBindingSize, maxBufferSize } = from.limits;
   return from.requestDevice({
-    requiredFeatures: useful.filter((feature) => from.features.has(feature)),
+    requiredFeatures: [...from.features].filter((name): name is GPUFeatureName => useful.includes(name)),
     requiredLimits: { maxStorageBufferBindingSize, maxBufferSize },
   });
 }

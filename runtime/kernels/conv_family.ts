@@ -4,15 +4,16 @@
 
 import type { DType } from '../plan.js';
 import { gpuCandidates } from './conv_gpu.js';
-import type { ConvTile, TiledTile } from './conv2d.js';
+import type { AnyTile } from './conv2d.js';
+import type { MatrixShape } from './conv2d_matrix.js';
 
-export type ConvVariant = 'direct' | 'tiled' | 'subgroup';
+export type ConvVariant = 'direct' | 'tiled' | 'matrix' | 'subgroup';
 
 /** A text of the family. */
 export interface ConvChoice {
   readonly variant: ConvVariant;
   /** The variant has a default. */
-  readonly tile?: ConvTile | TiledTile;
+  readonly tile?: AnyTile;
 }
 
 /** A convolution or a gradient of one, as far as its speed depends on it. */
@@ -35,6 +36,8 @@ export interface ConvDevice {
   readonly subgroupSize?: number;
   /** A Vulkan implemented on the CPU. */
   readonly software: boolean;
+  /** Of the products of subgroup matrices, where the device was opened with them. */
+  readonly matrix?: MatrixShape;
 }
 
 /** Choices that were measured, by `classKey`. */
@@ -47,8 +50,9 @@ export function classKey({ op, kernel, stride, phases, inputs, outputs, dtype, p
 }
 
 /** What is worth trying, the likely best first. Workgroup memory is slow in software. */
-export function candidates(of: ConvClass, { software, subgroupSize }: ConvDevice): readonly ConvChoice[] {
-  if (!software) return gpuCandidates(of);
+export function candidates(of: ConvClass, device: ConvDevice): readonly ConvChoice[] {
+  const { software, subgroupSize } = device;
+  if (!software) return gpuCandidates(of, device);
   return subgroupSize === undefined
     ? [{ variant: 'direct' }]
     : [{ variant: 'subgroup' }, { variant: 'direct' }];

@@ -1,8 +1,10 @@
 // The kernels worth trying on a GPU, the likely best first. What is likely is reasoned from what conv2d_tiled.ts and
 // conv2d_wgrad_tiled.ts say; `src tune` knows.
 
-import type { ConvChoice, ConvClass } from './conv_family.js';
+import type { ConvChoice, ConvClass, ConvDevice, ConvVariant } from './conv_family.js';
 import type { TiledTile } from './conv2d.js';
+import { type MatrixTile, matrixStaging } from './conv2d_matrix.js';
+import type { Staged } from './conv2d_staging.js';
 import { tiledStaging } from './conv2d_tiled.js';
 import { wgradStaging } from './conv2d_wgrad_tiled.js';
 import { groupsOf } from './text.js';
@@ -41,29 +43,43 @@ const ENOUGH_WORKGROUPS = 256;
 /** Of channels, that a tile computes in vain. */
 const MOST_WASTE = 0.34;
 
-export function gpuCandidates(of: ConvClass): readonly ConvChoice[] {
-  return of.op === 'wgrad' ? wgradCandidates(of) : convCandidates(of);
+export function gpuCandidates(of: ConvClass, device: ConvDevice): readonly ConvChoice[] {
+  return of.op === 'wgrad' ? wgradCandidates(of) : convCandidates(of, device);
 }
 
-function convCandidates(of: ConvClass): readonly ConvChoice[] {
+function convCandidates(of: ConvClass, device: ConvDevice): readonly ConvChoice[] {
   const transposed = of.op === 'dgrad';
-  const [read, written] = transposed ? [of.outputs, of.inputs] : [of.inputs, of.outputs];
+  const [channels, written] = transposed ? [of.outputs, of.inputs] : [of.inputs, of.outputs];
+  const conv: Staged = { ...of, transposed, channels };
   const groups = groupsOf(written);
   const few = groups <= FEW_GROUPS;
+  const wasteful = (tile: TiledTile): boolean => wasteOf(groups, tile.groups * tile.lanes[2]) > MOST_WASTE;
   const tiles = (few ? FEW_OUTPUT_TILES : TILES).filter(
-    (tile) =>
-      wasteOf(groups, tile.groups * tile.lanes[2]) <= MOST_WASTE &&
-      tiledStaging({ ...of, transposed, channels: read }, tile) !== undefined,
+    (tile) => !wasteful(tile) && tiledStaging(conv, tile) !== undefined,
   );
+  const matrices = of.dtype === 'f16' ? matrixTiles(conv, device).filter((tile) => !wasteful(tile)) : [];
   const workgroups = ({ width, height, groups: own, lanes }: TiledTile): number =>
     Math.ceil((of.pixels ?? Number.POSITIVE_INFINITY) / (width * height * lanes[0] * lanes[1])) *
     Math.ceil(groups / (own * lanes[2]));
   const busy = tiles.filter((tile) => workgroups(tile) >= ENOUGH_WORKGROUPS);
   const idle = tiles.filter((tile) => !busy.includes(tile)).toReversed();
   // With one group of inputs there is little to stage; with few outputs, little to use it for.
-  return few || groupsOf(read) === 1
+  return few || groupsOf(channels) === 1
     ? [DIRECT, ...choicesOf([...busy, ...idle])]
-    : [...choicesOf([...busy, ...idle]), DIRECT];
+    : [...choicesOf(matrices, 'matrix'), ...choicesOf([...busy, ...idle]), DIRECT];
+}
+
+/** 16 pixels wide, by 32 x 64, 32 x 32 and 16 x 32 pixels x channels of a subgroup; where there are matrices. */
+function matrixTiles(conv: Staged, { matrix, subgroupSize }: ConvDevice): MatrixTile[] {
+  if (!matrix || subgroupSize === undefined || (matrix[0] !== 8 && matrix[0] !== 16)) return [];
+  const [m] = matrix;
+  const lanes = [16 / m, m / 4, 1] as const;
+  const tiles: MatrixTile[] = [
+    { width: m, height: 32 / m, groups: 16, lanes, matrix },
+    { width: m, height: 32 / m, groups: 8, lanes, matrix },
+    { width: m, height: 16 / m, groups: 8, lanes, matrix },
+  ];
+  return tiles.filter((tile) => matrixStaging(conv, tile, subgroupSize) !== undefined);
 }
 
 /** Pixels of dy at a time, output groups of an invocation; lanes over input groups and output groups. */
@@ -103,8 +119,8 @@ function wgradCandidates({ kernel, stride, inputs, outputs }: ConvClass): readon
     : [...choicesOf(tiles), DIRECT];
 }
 
-function choicesOf(tiles: readonly TiledTile[]): ConvChoice[] {
-  return tiles.map((tile) => ({ variant: 'tiled', tile }));
+function choicesOf(tiles: readonly TiledTile[], variant: ConvVariant = 'tiled'): ConvChoice[] {
+  return tiles.map((tile) => ({ variant, tile }));
 }
 
 /** The share of `count` things in tiles of `size` that is padding. */
