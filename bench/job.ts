@@ -71,7 +71,7 @@ export async function inferenceJob(
 }
 
 /** Files for programs that take some seconds each anyway. */
-const MORE = 3;
+const MORE = 2;
 
 export async function writeImages(
   folder: string,

@@ -116,15 +116,16 @@ async function starting(report: Report, { reps }: TableOptions, folder: string) 
   const { one } = await writeImages(folder, testImage(64, 64));
   const output = join(folder, 'large.png');
   const run = ['run', '--input', one, '--output', output, '--overwrite', '--device'];
-  const commands = [
-    ['compile', 'graphs/esrgan.sr'],
-    ...['hardware', 'software', 'cpu'].map((device) => [...run, device]),
+  const commands: readonly (readonly [name: string, words: readonly string[]])[] = [
+    ['src compile graphs/esrgan.sr', ['compile', 'graphs/esrgan.sr']],
+    ...['hardware', 'software', 'cpu'].map(
+      (device) => [`src run, 64x64, --device ${device}`, [...run, device]] as const,
+    ),
   ];
   const rows: string[][] = [];
   const result: Record<string, { first: Ended; then: Spread; cpu: Spread }> = {};
-  for (const words of commands) {
-    const name = `src ${words.filter((word) => !word.startsWith(folder)).join(' ')}`;
-    const caches = ownCaches(folder, words.at(-1)!);
+  for (const [name, words] of commands) {
+    const caches = ownCaches(folder, name);
     try {
       const first = await started(words, caches);
       const others: Ended[] = [];
