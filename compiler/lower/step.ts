@@ -84,18 +84,20 @@ export function buildStep(node: Node, into: Operand, tables: Tables): Step {
   };
   /** The steps that a kernel does to the value `ref`. */
   const stepsTo = (ref: Ref, steps: readonly EpilogueStep[]): PointwiseStep[] => {
-    const { shape } = types.get(ref) ?? internal(`${ref} has no type`);
-    const operandOf = (i: number): PointwiseOperand => {
+    const { shape: whole } = types.get(ref) ?? internal(`${ref} has no type`);
+    const operandOf = (i: number, shape: TensorType['shape']): PointwiseOperand => {
       const type = inputTypes[i]!;
       if (sameShape(type.shape, shape)) return { tensor: view(i) };
       if (type.shape.length === 0) return { scalar: packed(i, packingOf(type)) };
       return { vector: packed(i, vectorPacking(type, Number(shape[1]))) };
     };
     return steps.map(({ operand, ...step }) => {
+      const [from, to] = step.channels ?? [];
+      const shape = from === undefined ? whole : whole.with(1, to! - from);
       const other = operand === undefined ? undefined : inputTypes[operand];
       if (buffers.layout(ref) === 'weight')
         keepsPadding(step, other && !sameShape(other.shape, shape) ? 1 : 0);
-      return operand === undefined ? step : { ...step, operand: operandOf(operand) };
+      return operand === undefined ? step : { ...step, operand: operandOf(operand, shape) };
     });
   };
   const epilogue = () => stepsTo(node.ref, isPointwise(node.op) ? [stepOf(node)] : epilogueOf(node.attrs));

@@ -19,6 +19,13 @@ const mapOp: Op = {
       inputs: [[2, 3, 2, 2], [3], [2, 3, 2, 2]],
       attrs: { epilogue: ['add($1)', 'lrelu(0.2)', 'sub($2, v)'] },
     },
+    {
+      inputs: [
+        [2, 10, 2, 2],
+        [2, 4, 2, 2],
+      ],
+      attrs: { epilogue: ['lrelu_grad($1, 0.2)[4:8]', 'offset(1)[8:10]', 'sub($1, v)[0:4]'] },
+    },
   ],
 };
 

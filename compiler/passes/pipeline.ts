@@ -12,6 +12,7 @@ import { factors } from './factors.js';
 import { fuseKernels, fuseMap, fuseStores } from './fuse.js';
 import { accumulate, delayFactors } from './linear.js';
 import { fuseSums, repeatMaps } from './maps.js';
+import { fuseRanges } from './ranges.js';
 import { foldAffine, phases } from './simplify.js';
 
 export interface PassLog {
@@ -53,6 +54,7 @@ const training = (target: Target): Passes => [
   ['flatten concats', rules(flatten)],
   ['add gradients one by one', rules(accumulate)],
   ['fuse into epilogues', rules(fuseKernels)],
+  ['fuse what slices are for', ranges],
   ['fuse pointwise chains', rules(fuseMap)],
   ['repeat cheap chains', repeatChains],
   ['fuse into sums', rules(fuseSums)],
@@ -143,6 +145,11 @@ function halveSums(target: Target): Pass {
 function delay(graph: Graph): { graph: Graph; did: string } {
   const { graph: result, delayed } = delayFactors(graph);
   return { graph: result, did: report(delayed ? [`${delayed} factors`] : []) };
+}
+
+function ranges(graph: Graph): { graph: Graph; did: string } {
+  const { graph: result, fused } = fuseRanges(graph);
+  return { graph: result, did: report(fused ? [`${fused} slices`] : []) };
 }
 
 function repeatChains(graph: Graph): { graph: Graph; did: string } {

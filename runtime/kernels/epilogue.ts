@@ -19,7 +19,7 @@ export function putFunction(
   return [
     'fn put(pixel: u32, group: u32, phase: u32, value: Value) {',
     'var v = value;',
-    ...applySteps(steps, operandsOf(y, width, numbers), numbers),
+    ...applySteps(steps, operandsOf(y, width, numbers), numbers, width),
     ...zeroPadding(y, width, numbers),
     store(y, width, elementIndex(y, width, 'pixel', 'group', numbers), 'v'),
     '}',
@@ -42,15 +42,19 @@ export function termFunction(
   ];
 }
 
-/** Where operands of steps lie for `group` of `pixel` (and of `phase`, where there is one) of a tensor like `y`. */
-function operandsOf(y: View, width: Width, numbers: Numbers): (operand: PointwiseOperand) => string {
-  return (operand) => {
+/** Where operands of steps lie for a group of `pixel` (and of `phase`, where there is one) of a tensor like `y`. */
+function operandsOf(
+  y: View,
+  width: Width,
+  numbers: Numbers,
+): (operand: PointwiseOperand, group: string) => string {
+  return (operand, group) => {
     if ('tensor' in operand)
-      return load(operand.tensor, width, elementIndex(operand.tensor, width, 'pixel', 'group', numbers));
+      return load(operand.tensor, width, elementIndex(operand.tensor, width, 'pixel', group, numbers));
     if ('scalar' in operand) return `Value(${load(operand.scalar, width, '0u')}${width === 4 ? '.x' : ''})`;
     const { vector } = operand;
     const elements = (groupsOf(y.channels) * 4) / width;
-    return load(vector, width, vector.phased ? `phase * ${elements}u + group` : 'group');
+    return load(vector, width, vector.phased ? `phase * ${elements}u + ${group}` : group);
   };
 }
 

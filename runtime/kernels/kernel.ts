@@ -51,6 +51,8 @@ export interface PointwiseStep {
   readonly operand?: PointwiseOperand;
   /** The value in registers is the operation's second argument: `sub` then gives operand - v. */
   readonly swapped?: boolean;
+  /** The channels that it changes, which its operand has; all where there is none. From a multiple of 4. */
+  readonly channels?: readonly [from: number, to: number];
 }
 
 /** A kernel ready to be launched. Its name is short and readable: `conv3x3_64_32_direct`. */

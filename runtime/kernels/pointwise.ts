@@ -5,7 +5,7 @@
 
 import { internal } from '../../diagnostics.js';
 import type { PointwiseOperand, PointwiseStep } from './kernel.js';
-import { LITERALS, type Numbers } from './text.js';
+import { LITERALS, type Numbers, type Width } from './text.js';
 
 export interface PointwiseRow {
   readonly arity: 1 | 2;
@@ -133,13 +133,14 @@ export type PointwiseName = keyof typeof ROWS;
 export const POINTWISE: Readonly<Record<string, PointwiseRow>> = ROWS;
 
 /**
- * WGSL that takes the variable `v` through `steps`; `load` gives the expression that loads an operand at the
- * position of `v`.
+ * WGSL that takes the variable `v`, four channels at a time those of `group`, through `steps`; `load` gives the
+ * expression that loads the group `group` of an operand at the position of `v`.
  */
 export function applySteps(
   steps: readonly PointwiseStep[],
-  load: (operand: PointwiseOperand) => string,
+  load: (operand: PointwiseOperand, group: string) => string,
   numbers: Numbers = LITERALS,
+  width: Width = 4,
 ): string[] {
   return steps.map((step) => {
     const row = POINTWISE[step.op] ?? internal(`no pointwise row "${step.op}"`);
@@ -148,9 +149,15 @@ export function applySteps(
     if ((row.attr === undefined) !== (step.attr === undefined))
       internal(`${step.op} takes ${row.attr ?? 'no constant'}`);
     const attr = row.attr && step.attr !== undefined ? numbers.constant(row.attr, step.attr) : '';
-    if (!step.operand) return `v = ${row.wgsl('v', '', attr)};`;
+    const [from, to] = (step.channels ?? []).map((channel) =>
+      numbers.count('channel', Math.ceil(channel / width)),
+    );
     const [a, b] = step.swapped ? ['operand', 'v'] : ['v', 'operand'];
-    return `{ let operand = ${load(step.operand)}; v = ${row.wgsl(a, b, attr)}; }`;
+    const group = from === undefined ? 'group' : `(group - ${from})`;
+    const line = step.operand
+      ? `{ let operand = ${load(step.operand, group)}; v = ${row.wgsl(a, b, attr)}; }`
+      : `v = ${row.wgsl('v', '', attr)};`;
+    return from === undefined ? line : `if (group >= ${from} && group < ${to}) { ${line} }`;
   });
 }
 

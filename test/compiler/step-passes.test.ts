@@ -182,3 +182,28 @@ test('a sum of few pixels is one kernel; the biased and the unbiased variance sh
   %2 = map(%0) {epilogue=["rsqrt"]} : f32[4]
   return %1, %2`);
 });
+
+const JOINED = `graph g(%g: f32[2,4,8,8], %y: f32[2,4,8,8], ${W('w', '4,8,3,3')}) {
+  %0 = conv2d_dgrad(%g, @w) {extent=["8","8"], pad=1, stride=1} : f32[2,8,8,8]
+  %1 = slice(%0) {from=0, to=4} : f32[2,4,8,8]
+  %2 = slice(%0) {from=4, to=8} : f32[2,4,8,8]
+  %3 = lrelu_grad(%2, %y) {slope=0.2} : f32[2,4,8,8]
+  %4 = conv2d_dgrad(%3, @w) {extent=["8","8"], pad=1, stride=1} : f32[2,8,8,8]
+`;
+
+test('a slice of what a kernel makes is masked by that kernel', () => {
+  expect(optimized(`${JOINED}  return %1, %4\n}`)).toBe(
+    `  %0 = conv2d_dgrad(%g, @w, %y) {epilogue=["lrelu_grad($2, 0.2)[4:8]"], extent=["8","8"], pad=1, stride=1} : f32[2,8,8,8]
+  %1 = slice(%0) {from=0, to=4} : f32[2,4,8,8]
+  %2 = slice(%0) {from=4, to=8} : f32[2,4,8,8]
+  %3 = conv2d_dgrad(%2, @w) {extent=["8","8"], pad=1, stride=1} : f32[2,8,8,8]
+  return %1, %3`,
+  );
+});
+
+test('but not where something else reads those channels as they were', () => {
+  const across = '  %5 = slice(%0) {from=0, to=6} : f32[2,6,8,8]\n  return %4, %5';
+  for (const rest of ['  return %2, %4', '  return %0, %4', across]) {
+    expect(optimized(`${JOINED}${rest}\n}`)).toMatch(/map\(%\d, %y\)/);
+  }
+});
