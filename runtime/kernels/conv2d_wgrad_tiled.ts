@@ -15,12 +15,13 @@ import { internal } from '../../diagnostics.js';
 import type { TiledTile } from './conv2d.js';
 import type { WgradSpec } from './conv2d_backward.js';
 import { unrolledTaps } from './conv2d_frame.js';
+import { STORAGE_BYTES } from './conv2d_staging.js';
 import type { KernelCall, View } from './kernel.js';
 import { assemble, elementIndex, groupsOf, load, range, reads, writes } from './text.js';
 
 /** Pixels of a row that share the vectors of x between taps. */
-export const RUN = 4;
-const MOST_VECTORS = 1024;
+const RUN = 4;
+const MOST_VECTORS = STORAGE_BYTES / 16;
 
 /** vec4<f32> that a workgroup stages of x, in so many columns, and of dy; undefined where the tile does not fit. */
 export function wgradStaging(

@@ -39,6 +39,17 @@ test('nearest x2 and a 3x3 conv are the adjoint of a strided 4x4 conv', () => {
   return %1`);
 });
 
+test('gradients of weights have as many parts as the device has use for', () => {
+  const graph = parseGraph(`graph g(%x: f32[4,64,24,24], %g: f32[4,64,24,24]) {
+  %0 = conv2d_wgrad(%x, %g) {kernel=[3,3], pad=1, stride=1} : f32[64,64,3,3]
+  return %0
+}`);
+  const parts = (software: boolean) =>
+    optimizeStep(graph, residentsOf(graph), { ...GENERIC, software }).graph.nodes[0]?.attrs.parts;
+  expect(parts(false)).toBe(64);
+  expect(parts(true)).toBe(4);
+});
+
 test('sums take what is done to their operand, and what is done to the sum', () => {
   expect(
     optimized(`graph g(%x: f32[2,4,64,40], %y: f32[2,4,64,40], ${W('b', '4')}) {
