@@ -1,11 +1,11 @@
-// Ops that only move channels: concat and slice with their adjoints, pixel shuffle and unshuffle (each other's
+// Ops that only move what they are given: concat and slice with their adjoints, batches as one, pixel shuffle and unshuffle (each other's
 // adjoint), vectors as single pixels and back. Channel order of the shuffle is PyTorch's: channel c*r*r + i*r + j goes
 // to pixel (r*y + i, r*x + j).
 
 import { divDim, mulDim, printDim } from '../../runtime/dims.js';
-import { copy, pixelShuffle, pixelUnshuffle } from '../../runtime/kernels/gather.js';
+import { copy, pixelShuffle, pixelUnshuffle, stack } from '../../runtime/kernels/gather.js';
 import { padChannels } from '../../runtime/kernels/gather_adjoint.js';
-import { type Tensor, zeros } from '../tensor.js';
+import { type Tensor, tensor, zeros } from '../tensor.js';
 import { nchw, num, type Op, POINTWISE_REACH, ShapeError } from './op.js';
 import { image, printImage, sameShape } from './types.js';
 
@@ -124,6 +124,32 @@ const padChannelsOp: Op = {
   launch: ({ node, view, y }) => padChannels({ x: view(0), y, before: num(node.attrs, 'before') }),
   onnx: 'none',
   samples: [{ inputs: [[2, 2, 2, 3]], attrs: { before: 1, after: 2 } }],
+};
+
+/** The images of two batches as one. */
+const stackOp: Op = {
+  name: 'stack',
+  shape([a, b]) {
+    const [first, second] = [image(a, 'stack'), image(b, 'stack')];
+    if (!sameShape(a!.shape.slice(1), b!.shape.slice(1))) {
+      throw new ShapeError(`stack takes images of one size, got ${printImage(a!)} and ${printImage(b!)}`);
+    }
+    return { shape: [Number(first.n) + Number(second.n), ...a!.shape.slice(1)] };
+  },
+  reference: ([a, b], _attrs, shape) => tensor(shape, [...a!.data, ...b!.data]),
+  gradient: 'nodiff',
+  macs: () => 0,
+  reach: () => POINTWISE_REACH,
+  launch: ({ view, y }) => stack({ x: view(0), second: view(1), y }),
+  onnx: 'none',
+  samples: [
+    {
+      inputs: [
+        [2, 5, 2, 3],
+        [1, 5, 2, 3],
+      ],
+    },
+  ],
 };
 
 /** Walks all elements of the small image (c*r*r channels) beside the big one (c channels). */
@@ -248,6 +274,7 @@ export const channelOps: readonly Op[] = [
   concatOp,
   sliceOp,
   padChannelsOp,
+  stackOp,
   pixelShuffleOp,
   pixelUnshuffleOp,
   toPixelOp,

@@ -10,6 +10,7 @@ import { divisorOf } from '../ops/reduce.js';
 import { makeNode } from '../ops/registry.js';
 import { eliminateDead, type Rule } from '../rewrite.js';
 import type { Target } from '../target.js';
+import { sizeOf } from '../tensor.js';
 
 /**
  * Nearest-x2 and then a 3x3 conv is the adjoint of a 4x4 conv of stride 2 (`nearest_kernel`): 16 multiplications for the
@@ -30,6 +31,25 @@ const nearestAdjoint: Rule = {
   },
 };
 
+/**
+ * The gradient of weights that are applied to two batches, where the weights are larger than what they are made from, as
+ * those of a critic's last layers: of both batches as one, without a second tensor of their size.
+ */
+const stackBatches: Rule = {
+  name: 'stack-batches',
+  apply({ op, inputs, type, loc }, context) {
+    const [a, b] = inputs.map((ref) => (context.usedOnce(ref) ? context.def(ref) : undefined));
+    if (op !== 'add' || a?.op !== 'conv2d_wgrad' || b?.op !== 'conv2d_wgrad') return undefined;
+    const size = (ref: Ref) => sizeOf(context.type(ref).shape as number[]);
+    const made = [...a.inputs, ...b.inputs].reduce((sum, ref) => sum + size(ref), 0);
+    if (JSON.stringify(a.attrs) !== JSON.stringify(b.attrs) || sizeOf(type.shape as number[]) < made)
+      return undefined;
+    const both = a.inputs.map((ref, i) => context.emit('stack', [ref, b.inputs[i]!], {}, loc));
+    return context.emit('conv2d_wgrad', both, a.attrs, loc);
+  },
+};
+
+export const weightGradients: readonly Rule[] = [stackBatches];
 export const upsampledConvs: readonly Rule[] = [nearestAdjoint];
 
 /** Vectors of four channels that one workgroup sums about as fast as a second kernel would be started. */

@@ -89,6 +89,25 @@ function isInKernel(ref: Ref, context: RuleContext): boolean {
   return isKernel(node.op) || (isPointwise(node.op) && isInKernel(node.inputs[0]!, context));
 }
 
+/** x + s * v = (x / s + v) * s for a vector v: no kernel for the product alone. */
+const scaledVector: Rule = {
+  name: 'scaled-vector',
+  apply({ op, inputs, type, loc }, context) {
+    const [x, product] = inputs as [Ref, Ref];
+    const node = context.def(product ?? '');
+    if (op !== 'add' || node?.op !== 'scale' || !context.usedOnce(product)) return undefined;
+    if (type.shape.length !== 4 || node.type.shape.length !== 1 || node.attrs.by === 0) return undefined;
+    const by = Number(node.attrs.by);
+    const add = context.emit(
+      'add',
+      [context.emit('scale', [x], { by: 1 / by }, loc), node.inputs[0]!],
+      {},
+      loc,
+    );
+    return context.emit('scale', [add], { by }, loc);
+  },
+};
+
 /** k + (a + b) = k + a + b and k + s * a = (k / s + a) * s, where a kernel makes k but nothing of what is added. */
 const addOneByOne: Rule = {
   name: 'add-one-by-one',
@@ -108,4 +127,4 @@ const addOneByOne: Rule = {
   },
 };
 
-export const accumulate: readonly Rule[] = [addOneByOne];
+export const accumulate: readonly Rule[] = [scaledVector, addOneByOne];

@@ -5,7 +5,7 @@ import { eliminateDead, type Rule, rewrite } from '../rewrite.js';
 import type { Target } from '../target.js';
 import { verify } from '../verify.js';
 import { algebra } from './algebra.js';
-import { splitSums, upsampledConvs } from './backward.js';
+import { splitSums, upsampledConvs, weightGradients } from './backward.js';
 import { flatten, nestConcats } from './concats.js';
 import { shareCommon } from './cse.js';
 import { factors } from './factors.js';
@@ -48,6 +48,7 @@ const training = (target: Target): Passes => [
   ['share common subexpressions', shareSubexpressions],
   ['simplify what differentiation left', rules(algebra)],
   ['factor vectors out of sums', rules(factors)],
+  ['stack batches for large weights', rules(weightGradients)],
   ['split sums in two halves', halveSums(target)],
   ['share common subexpressions', shareSubexpressions],
   ['multiply by numbers later', delay],

@@ -52,6 +52,18 @@ export function copy(spec: GatherSpec): KernelCall {
   );
 }
 
+/** The images of `second` after those of `x`. */
+export function stack({ second, ...spec }: GatherSpec & { second: View }): KernelCall {
+  const uniforms: Record<string, Dim> = { x_n: spec.x.dims[0] };
+  const pixel = '((image - u.x_n) * u.x_h + row) * u.x_w + column';
+  const other = load(second, 4, elementIndex(second, 4, pixel, 'group', numbersIn(uniforms)));
+  const lines = [
+    'var value: Value;',
+    `if (image < u.x_n) { value = x_at(image, row, column, group); } else { value = ${other}; }`,
+  ];
+  return gather('stack', spec, lines, { uses: [reads(second)], uniforms });
+}
+
 export function upsampleNearest({ factor, ...spec }: GatherSpec & { factor: number }): KernelCall {
   return gather(`nearest${factor}`, spec, [
     `let value = x_at(image, row / ${factor}u, column / ${factor}u, group);`,

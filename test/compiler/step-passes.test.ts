@@ -218,3 +218,34 @@ test('but not where something else reads those channels as they were', () => {
     expect(optimized(`${JOINED}${rest}\n}`)).toMatch(/map\(%\d, %y\)/);
   }
 });
+
+test('large weights that two batches meet have one gradient, of both as one', () => {
+  const graph = (pixels: number) => {
+    const [image, map] = [`f32[2,4,${pixels},${pixels}]`, `f32[2,16,${pixels},${pixels}]`];
+    return `graph g(%x: ${image}, %y: ${image}, %g: ${map}, %h: ${map}) {
+  %0 = conv2d_wgrad(%x, %g) {kernel=[3,3], pad=1, stride=1} : f32[16,4,3,3]
+  %1 = conv2d_wgrad(%y, %h) {kernel=[3,3], pad=1, stride=1} : f32[16,4,3,3]
+  %2 = add(%0, %1) : f32[16,4,3,3]
+  return %2
+}`;
+  };
+  expect(optimized(graph(2))).toBe(`  %0 = stack(%x, %y) : f32[4,4,2,2]
+  %1 = stack(%g, %h) : f32[4,16,2,2]
+  %2 = conv2d_wgrad_parts(%0, %1) {kernel=[3,3], pad=1, parts=8, stride=1} : f32[8,16,4,3,3]
+  %3 = sum_parts(%2) : f32[16,4,3,3]
+  return %3`);
+  expect(optimized(graph(3))).not.toContain('stack');
+});
+
+test('the factor of a vector is applied to the image that it is added to', () => {
+  expect(
+    optimized(`graph g(%x: f32[2,4,8,8], ${W('v', '4')}) {
+  %0 = scale(@v) {by=-0.5} : f32[4]
+  %1 = square(%x) : f32[2,4,8,8]
+  %2 = add(%1, %0) : f32[2,4,8,8]
+  return %2
+}`),
+  ).toBe(
+    '  %0 = map(%x, @v) {epilogue=["square","scale(-2)","add($1)","scale(-0.5)"]} : f32[2,4,8,8]\n  return %0',
+  );
+});
