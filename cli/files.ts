@@ -1,7 +1,6 @@
 // Files for people: every failure says which file, what is wrong and what to do; a file appears under its name only
 // when it is complete.
 
-import { randomUUID } from 'node:crypto';
 import { constants, type Stats, unlinkSync } from 'node:fs';
 import { access, mkdir, open, readdir, readFile, realpath, rename, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -121,7 +120,7 @@ export async function writeAtomic(path: string, bytes: Uint8Array): Promise<void
     // Devices and pipes are written as they are: a rename would replace /dev/null.
     if (found && !found.isFile()) return await writeFile(path, bytes);
     const target = found ? await realpath(path) : path;
-    const temporary = join(dirname(target), `.src-${randomUUID()}.tmp`);
+    const temporary = join(dirname(target), `.src-${crypto.randomUUID()}.tmp`);
     temporaries.add(temporary);
     try {
       const file = await open(temporary, 'wx', found?.mode);

@@ -2,6 +2,7 @@
 // The process around a command: its streams, signals and exit code.
 
 import { constants } from 'node:os';
+import { setFlagsFromString } from 'node:v8';
 import { removeTemporaries } from './files.js';
 import { write } from './io.js';
 import { main } from './program.js';
@@ -30,6 +31,10 @@ for (const stream of [process.stdout, process.stderr]) {
     throw error;
   });
 }
+
+// What it compiles runs a few thousand times at most: optimizing that takes a third of the CPU and never pays, not even
+// for a thousand convolutions.
+if (process.argv[2] === 'compile') setFlagsFromString('--no-opt');
 
 const { stdin, stdout, stderr } = process;
 const code = await main(process.argv.slice(2), {

@@ -22,6 +22,7 @@ export interface Layer {
 
 export function layersOf(graph: Graph): Layer[] {
   const types = typesOf(graph);
+  const macs = macsPerPixel(graph, types);
   const rows = new Map<string, Layer>();
   // What is computed from parameters alone, and from which: it is part of the layer that uses it.
   const sources = new Map<Ref, readonly Ref[]>(
@@ -47,7 +48,7 @@ export function layersOf(graph: Graph): Layer[] {
       count: row.count + Number(row.op === op),
       parameters:
         row.parameters + fresh.reduce((sum, param) => sum + sizeOf(types.get(param)!.shape as number[]), 0),
-      macsPerPixel: row.macsPerPixel + macsPerPixel(node, graph, types),
+      macsPerPixel: row.macsPerPixel + macs(node),
     });
   }
   return [...rows.values()];

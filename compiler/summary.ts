@@ -21,38 +21,39 @@ export interface Summary {
 
 export function summarize(graph: Graph): Summary {
   const types = typesOf(graph);
+  const macs = macsPerPixel(graph, types);
   return {
     parameters: graph.params
       .filter(({ trainable }) => trainable)
       .reduce((sum, { type }) => sum + sizeOf(type.shape as number[]), 0),
     tensors: graph.params.length,
     convs: graph.nodes.filter((node) => node.op === 'conv2d').length,
-    macsPerPixel: graph.nodes.reduce((sum, node) => sum + macsPerPixel(node, graph, types), 0),
-    receptiveRadius: receptiveRadius(graph),
+    macsPerPixel: graph.nodes.reduce((sum, node) => sum + macs(node), 0),
+    receptiveRadius: receptiveRadius(graph, types),
   };
 }
 
 /** Multiply-accumulates of a node for each pixel of the graph's input. */
-export function macsPerPixel(
-  { op, inputs, attrs, type }: Node,
-  graph: Graph,
-  types: ReadonlyMap<Ref, TensorType>,
-): number {
-  const inputTypes = inputs.map((ref) => types.get(ref) as TensorType);
-  return opNamed(op).macs(inputTypes, attrs) * pixelRatio(type, graph);
+export function macsPerPixel(graph: Graph, types: ReadonlyMap<Ref, TensorType>): (node: Node) => number {
+  const [, , ...input] = graph.inputs[0]?.type.shape ?? [];
+  const pixels = elementsOf(input);
+  return ({ op, inputs, attrs, type }) => {
+    const inputTypes = inputs.map((ref) => types.get(ref) as TensorType);
+    const macs = opNamed(op).macs(inputTypes, attrs);
+    return macs && macs * (elementsOf(type.shape) / pixels);
+  };
 }
 
-/** Elements of a tensor (of one image) for each pixel of the graph's input; borders of unpadded convs not counted. */
-function pixelRatio(type: TensorType, graph: Graph): number {
-  const [, , ...input] = graph.inputs[0]?.type.shape ?? [];
-  const elements = (dims: readonly Dim[]) =>
-    dims.reduce<number>((product, dim) => product * (isSymbolic(dim) ? dim.mul / dim.div : dim), 1);
-  return elements(type.shape.filter((dim) => !isSymbolic(dim) || dim.sym !== 'n')) / elements(input);
+/** Elements of a tensor of one image, per pixel where sizes are symbols; borders of unpadded convs not counted. */
+function elementsOf(dims: readonly Dim[]): number {
+  return dims.reduce<number>((product, dim) => {
+    if (!isSymbolic(dim)) return product * dim;
+    return dim.sym === 'n' ? product : product * (dim.mul / dim.div);
+  }, 1);
 }
 
 /** Follows the margin around one pixel back to the inputs, in exact fractions of pixels. */
-function receptiveRadius(graph: Graph): number {
-  const types = typesOf(graph);
+function receptiveRadius(graph: Graph, types: ReadonlyMap<Ref, TensorType>): number {
   const margins = new Map<Ref, number>(graph.outputs.map((ref) => [ref, 0]));
   for (const { ref, op, inputs, attrs } of graph.nodes.toReversed()) {
     const margin = margins.get(ref);

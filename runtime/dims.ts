@@ -34,16 +34,18 @@ export function evalDim(dim: Dim, sizes: Sizes): number {
 }
 
 export function sameDim(a: Dim, b: Dim): boolean {
-  if (!isSymbolic(a) || !isSymbolic(b)) return a === b;
+  if (a === b || !isSymbolic(a) || !isSymbolic(b)) return a === b;
   return a.sym === b.sym && a.mul === b.mul && a.div === b.div && a.add === b.add;
 }
 
 export function addDim(dim: Dim, add: number): Dim {
-  return isSymbolic(dim) ? { ...dim, add: dim.add + add } : dim + add;
+  if (!isSymbolic(dim)) return dim + add;
+  return add === 0 ? dim : { ...dim, add: dim.add + add };
 }
 
 export function mulDim(dim: Dim, factor: number): Dim {
   if (!isSymbolic(dim)) return dim * factor;
+  if (factor === 1) return dim;
   const divisor = gcd(factor, dim.div);
   return {
     sym: dim.sym,
@@ -56,6 +58,7 @@ export function mulDim(dim: Dim, factor: number): Dim {
 /** `dim / divisor` when that is exact for every admissible size, else undefined. */
 export function divDim(dim: Dim, divisor: number): Dim | undefined {
   if (!isSymbolic(dim)) return dim % divisor === 0 ? dim / divisor : undefined;
+  if (divisor === 1) return dim;
   if (dim.add % divisor !== 0) return undefined;
   const common = gcd(dim.mul, divisor);
   return {

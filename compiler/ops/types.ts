@@ -34,7 +34,7 @@ export function image(type: TensorType | undefined, op: string): ImageType {
 }
 
 export function sameShape(a: readonly Dim[], b: readonly Dim[]): boolean {
-  return a.length === b.length && a.every((dim, i) => sameDim(dim, b[i] as Dim));
+  return a === b || (a.length === b.length && a.every((dim, i) => sameDim(dim, b[i] as Dim)));
 }
 
 /** How the second operand of a pointwise op meets the first. */

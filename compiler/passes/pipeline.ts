@@ -102,7 +102,7 @@ export function prepareStep(graph: Graph): Optimized {
 
 function run(passes: Passes, graph: Graph, residents: ReadonlySet<Ref>, onPass?: OnPass): Optimized {
   const log: PassLog[] = [];
-  let current = verify(graph, 'lowering');
+  let current = graph;
   for (const [name, pass] of passes) {
     const result = pass(current, residents);
     if (result.graph !== current) current = verify(result.graph, name);
