@@ -49,13 +49,18 @@ export function classKey({ op, kernel, stride, phases, inputs, outputs, dtype, p
   return `${op}${kernel.join('x')} ${inputs}>${outputs} s${stride} p${phases} ${dtype}${size}`;
 }
 
-/** What is worth trying, the likely best first. Workgroup memory is slow in software. */
+/** What is worth trying, the likely best first. */
 export function candidates(of: ConvClass, device: ConvDevice): readonly ConvChoice[] {
-  const { software, subgroupSize } = device;
-  if (!software) return gpuCandidates(of, device);
-  return subgroupSize === undefined
-    ? [{ variant: 'direct' }]
-    : [{ variant: 'subgroup' }, { variant: 'direct' }];
+  return device.software ? softwareCandidates(of, device) : gpuCandidates(of, device);
+}
+
+/** Workgroup memory is slow in software, and the direct kernel takes ten seconds to compile. */
+function softwareCandidates({ op, outputs }: ConvClass, { subgroupSize }: ConvDevice): readonly ConvChoice[] {
+  if (subgroupSize === undefined) return [{ variant: 'direct' }];
+  // Twice the pixels and half the channels: other loads are shared. For a gradient of weights there is one arrangement.
+  const other = { width: 16, height: subgroupSize / 2, groups: 4 };
+  const hasOther = op === 'conv' && outputs > 4 * other.groups;
+  return [{ variant: 'subgroup' }, ...(hasOther ? [{ variant: 'subgroup', tile: other } as const] : [])];
 }
 
 /** The measured choice, else the likely best. A choice measured elsewhere may not be among the candidates here. */
