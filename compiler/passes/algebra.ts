@@ -153,17 +153,21 @@ const factorOfOperand: Rule = {
   },
 };
 
-/** a * x + b * y = a * (y * b / a + x) for vectors and scalars: one chain, in which running statistics x change in place. */
+/**
+ * a * x + b * y = a * (y * b / a + x) for vectors and scalars, or the other way round: one chain, in which running
+ * statistics x change in place. It begins with y, which a sum may make, or with what became of x before.
+ */
 const weightedSum: Rule = {
   name: 'weighted-sum',
   apply({ op, inputs, type, loc }, context) {
     const [x, y] = inputs.map((ref) => (context.usedOnce(ref) ? defOf(ref, 'scale', context) : undefined));
     if (op !== 'add' || type.shape.length > 1 || !x || !y) return undefined;
     if (!sameShape(x.type.shape, y.type.shape)) return undefined;
-    const [a, b] = [Number(x.attrs.by), Number(y.attrs.by)];
-    if (a === 0) return undefined;
-    const scaled = context.emit('scale', y.inputs, { by: b / a }, loc);
-    return context.emit('scale', [context.emit('add', [scaled, x.inputs[0]!], {}, loc)], { by: a }, loc);
+    const [first, second] = context.def(x.inputs[0]!) ? [x, y] : [y, x];
+    const by = Number(second.attrs.by);
+    if (by === 0) return undefined;
+    const scaled = context.emit('scale', first.inputs, { by: Number(first.attrs.by) / by }, loc);
+    return context.emit('scale', [context.emit('add', [scaled, second.inputs[0]!], {}, loc)], { by }, loc);
   },
 };
 

@@ -133,6 +133,21 @@ test('running statistics change in place, in the kernel that sums', () => {
   expect(lower(graph, GENERIC, persistence).plan.steps).toHaveLength(2);
 });
 
+test('state that several forwards change is one chain', () => {
+  const average = (to: string, from: string, by: string) => `  ${to}0 = scale(${from}) {by=0.5} : f32[4]
+  ${to}1 = scale(${by}) {by=0.5} : f32[4]
+  ${to} = add(${to}0, ${to}1) : f32[4]
+`;
+  expect(
+    optimized(`graph g(%x: f32[2,4,8,8], %y: f32[2,4,8,8], @v: f32[4] = constant(1) frozen) {
+  %0 = reduce_mean(%x) {keep="channel"} : f32[4]
+  %1 = reduce_mean(%y) {keep="channel"} : f32[4]
+${average('%2', '@v', '%0')}${average('%3', '%2', '%1')}  update @v = %3
+  return %0, %1
+}`),
+  ).toContain('map(%0, @v, %1) {epilogue=["add($1)","scale(0.5)","add($2)","scale(0.5)"]}');
+});
+
 /** A gradient %g on its way through a conv, its weights and its bias. */
 const BACK = `graph g(%g: f32[2,4,8,8], %x: f32[2,4,8,8], ${W('w', '4,4,3,3')}) {`;
 
