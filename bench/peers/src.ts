@@ -7,7 +7,7 @@ import { readSafetensors } from '../../formats/safetensors.js';
 import { compile, load, open as openNetwork, targetFor } from '../../index.js';
 import { type NodeDevice, openDevice } from '../../runtime/node.js';
 import type { DType } from '../../runtime/plan.js';
-import { Stepper } from '../../runtime/stepper.js';
+import { type Outcome, Stepper } from '../../runtime/stepper.js';
 import { stageNamed, stepSpec, trainedNetworks } from '../../train/stages.js';
 import { channelsLast } from '../images.js';
 import { version } from '../machine.js';
@@ -32,6 +32,9 @@ async function inference({ gpu, tuned }: NodeDevice, job: InferenceJob, precisio
   return making(async () => (await network.run(image)).data);
 }
 
+/** Far from where gradients of these networks overflow or vanish in 16 bits; the same in torch_peer.py. */
+const LOSS_SCALE = 2 ** 10;
+
 async function training({ gpu, tuned }: NodeDevice, job: TrainJob, precision: DType): Promise<Work> {
   const program = load(job.source, { set: job.set, patch: job.patch });
   const stage = { ...stageNamed(program, job.stage), batch: job.batch };
@@ -42,11 +45,13 @@ async function training({ gpu, tuned }: NodeDevice, job: TrainJob, precision: DT
   const networks = trainedNetworks(program, stage).map(({ name }) => name);
   const players = step.losses.flatMap((name, i) => (name.includes('.') ? [] : [i]));
   let losses: number[] = [];
+  let outcome: Outcome = 'updated';
   const stepper = await Stepper.open(gpu, plan, values, {
     adam: Object.fromEntries(networks.map((name) => [name, job.adam])),
-    ...(precision === 'f16' && { lossScale: { scale: 2 ** 10, since: 0 } }),
-    onLosses: (_t, all) => {
+    ...(precision === 'f16' && { lossScale: { scale: LOSS_SCALE, since: 0 } }),
+    onLosses: (_t, all, _norms, became) => {
       losses = players.map((i) => all[i]!);
+      outcome = became;
     },
   });
   const rates = Object.fromEntries(networks.map((name) => [name, job.adam.lr]));
@@ -64,6 +69,7 @@ async function training({ gpu, tuned }: NodeDevice, job: TrainJob, precision: DT
       t++;
       await stepper.step({ t, rates, inputs });
       await stepper.drain();
+      if (outcome !== 'updated') throw new Error(`step ${t} is ${outcome}: gradients overflow`);
       return { ms: performance.now() - began, losses };
     },
   };

@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import { readSafetensors } from '../../formats/safetensors.js';
 import { channelsLast, planes } from '../images.js';
-import type { InferenceJob, OpenPeer, Peer, TrainJob } from '../peer.js';
+import { type InferenceJob, Missing, type OpenPeer, type Peer, type TrainJob } from '../peer.js';
 import { installed } from './installed.js';
 import { making } from './making.js';
 import { installNavigator } from './navigator.js';
@@ -40,7 +40,7 @@ export const open: OpenPeer = async (job) => {
   function training(train: TrainJob): Pick<Peer, 'run' | 'output'> {
     const { batch, patch, adam, generator, losses } = train;
     const [objective, other] = losses;
-    if (!objective || other) throw new Error('it trains one player only here');
+    if (!objective || other) throw new Missing('it trains one player only here', 'job');
     const params = variables(generator, tensors);
     const optimizer = tf.train.adam(adam.lr, ...adam.betas, adam.eps);
     const side = patch / 4;
