@@ -69,8 +69,8 @@ export async function measure(
       report.tell(`- ${why.missing ? 'skipped' : 'FAILED'}: ${spec.name}: ${why.message}`);
     },
   });
-  for (const { version, device } of results) {
-    report.version(version);
+  for (const { version, device } of results.map(({ opened }) => opened)) {
+    if (version) report.version(version);
     if (device) report.device(device);
   }
   return results;

@@ -83,8 +83,8 @@ export interface Rep {
 }
 
 export interface Peer {
-  /** `tfjs-webgpu 4.22.0` */
-  readonly version: string;
+  /** `tfjs-webgpu 4.22.0`; not of this project, whose commit the report has. */
+  readonly version?: string;
   /** The device, where the peer can tell. */
   readonly device?: DeviceName;
   run(): Promise<Rep>;

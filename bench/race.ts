@@ -22,8 +22,9 @@ export interface Entry {
   readonly job: Job;
 }
 
-export interface Result extends Opened {
+export interface Result {
   readonly spec: SystemSpec;
+  readonly opened: Opened;
   /** The first run, which compiles and caches: not counted. */
   readonly warmUp: Rep;
   readonly reps: readonly Rep[];
@@ -76,15 +77,16 @@ export async function race(entries: readonly Entry[], options: RaceOptions): Pro
         if (rep) runner.reps.push(rep);
       }
     }
-    const results = runners.map(({ entry, system, warmUp, reps }) =>
-      attempt(entry.spec, async (): Promise<Result> => {
-        const { spec, version, device } = system;
+    const finished = runners.filter(({ spent }) => spent < Infinity);
+    const results = finished.map(({ entry: { spec, job }, system, warmUp, reps }) =>
+      attempt(spec, async (): Promise<Result> => {
+        const { opened } = system;
         const peakMemory = await system.peakMemory();
-        const about = { spec, version, ...(device && { device }), warmUp, reps, peakMemory };
-        return entry.job.kind === 'inference' ? { ...about, output: await system.output() } : about;
+        const about = { spec, opened, warmUp, reps, peakMemory };
+        return job.kind === 'inference' ? { ...about, output: await system.output() } : about;
       }),
     );
-    return (await Promise.all(results)).filter((result): result is Result => !!result?.reps.length);
+    return (await Promise.all(results)).filter((result) => result !== undefined);
   } finally {
     for (const { system } of runners) system.kill();
   }

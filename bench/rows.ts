@@ -10,7 +10,6 @@ export interface Row extends Spread {
   readonly spec: SystemSpec;
   /** As the table names it: with its files, a system has a second row. */
   readonly system: string;
-  readonly version: string;
   readonly reps: number;
   readonly gflops?: number;
   /** How many times as long as `src` it takes. */
@@ -35,7 +34,7 @@ interface Standard {
 export function rowsOf(results: readonly Result[], { ceiling, flops, judge }: Standard): Row[] {
   const base = results.find(({ spec }) => spec === SRC_F32)?.reps.map(({ ms }) => ms);
   return results.flatMap((result) => {
-    const { spec, version, reps, peakMemory } = result;
+    const { spec, reps, peakMemory } = result;
     const { wrong, accuracy } = judge(result);
     const row = (system: string, times: readonly number[]): Row => {
       const taken = spread(times);
@@ -43,7 +42,6 @@ export function rowsOf(results: readonly Result[], { ceiling, flops, judge }: St
       return {
         spec,
         system,
-        version,
         reps: reps.length,
         ...taken,
         ...(!wrong && {

@@ -27,7 +27,7 @@ export type Answer =
   | { readonly error: string; readonly missing: Missing['what'] | undefined };
 
 export interface Opened {
-  readonly version: string;
+  readonly version?: string;
   readonly device?: DeviceName;
 }
 
@@ -42,8 +42,8 @@ export class Dropped extends Error {
   }
 }
 
-export interface System extends Opened {
-  readonly spec: SystemSpec;
+export interface System {
+  readonly opened: Opened;
   run(): Promise<Rep>;
   output(): Promise<Float32Array>;
   peakMemory(): Promise<number>;
@@ -69,8 +69,7 @@ export async function openSystem(spec: SystemSpec, job: Job, seconds: number): P
   try {
     const opened = (await call({ do: 'open', job, options: spec.options })) as Opened;
     return {
-      ...opened,
-      spec,
+      opened,
       run: async () => (await call({ do: 'run' })) as Rep,
       output: async () => (await call({ do: 'output' })) as Float32Array,
       peakMemory: async () => (await call({ do: 'memory' })) as number,

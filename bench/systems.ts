@@ -37,7 +37,7 @@ export const TRAINING: readonly SystemSpec[] = [
   SRC_F32,
   SRC_F16,
   spec('tfjs-webgpu', 'tfjs', 'f32'),
-  onCpu('PyTorch CPU', 'torch', { device: 'cpu' }),
+  onCpu('PyTorch CPU', 'torch', { device: 'cpu', threads: availableParallelism() }),
 ];
 
 export const GPU_INFERENCE: readonly SystemSpec[] = [

@@ -22,7 +22,7 @@ async function answerTo(call: Call) {
   if (call.do === 'open') {
     peer = await open(call.job, call.options);
     const { version, device } = peer;
-    return { version, ...(device && { device }) } satisfies Opened;
+    return { ...(version && { version }), ...(device && { device }) } satisfies Opened;
   }
   if (!peer) throw new Error(`${name} is not open`);
   if (call.do === 'run') return peer.run();

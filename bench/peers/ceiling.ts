@@ -8,7 +8,6 @@ import type { OpenPeer } from '../peer.js';
 export const open: OpenPeer = async () => {
   const { gpu, description } = await openDevice();
   return {
-    version: 'multiply-adds in registers',
     device: description,
     async run() {
       const began = performance.now();

@@ -4,7 +4,6 @@ import { readFile } from 'node:fs/promises';
 import { readSafetensors } from '../../formats/safetensors.js';
 import { compile, openOrt } from '../../index.js';
 import { loadOrt } from '../../node.js';
-import { version } from '../machine.js';
 import type { OpenPeer } from '../peer.js';
 import { installed } from './installed.js';
 import { making } from './making.js';
@@ -14,5 +13,5 @@ export const open: OpenPeer = async (job) => {
   installed('onnxruntime-node');
   const weights = readSafetensors(job.weights, await readFile(job.weights));
   const network = openOrt(await loadOrt(), compile(job.source), { weights });
-  return { version: `src ${version}`, ...making(async () => (await network.run(job.image)).data) };
+  return making(async () => (await network.run(job.image)).data);
 };

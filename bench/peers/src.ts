@@ -10,14 +10,13 @@ import type { DType } from '../../runtime/plan.js';
 import { type Outcome, Stepper } from '../../runtime/stepper.js';
 import { stageNamed, stepSpec, trainedNetworks } from '../../train/stages.js';
 import { channelsLast } from '../images.js';
-import { version } from '../machine.js';
 import type { InferenceJob, OpenPeer, Peer, TrainJob } from '../peer.js';
 import { making } from './making.js';
 
 export const open: OpenPeer = async (job, options) => {
   const device = await openDevice();
   const precision = options.precision as DType;
-  const about = { version: `src ${version}`, device: device.description };
+  const about = { device: device.description };
   if (job.kind === 'inference') return { ...about, ...(await inference(device, job, precision)) };
   if (job.kind === 'train') return { ...about, ...(await training(device, job, precision)) };
   throw new Error(`src does no ${job.kind}`);
