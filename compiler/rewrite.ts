@@ -27,6 +27,13 @@ export interface Rule {
   apply(node: Node, context: RuleContext): Ref | undefined;
 }
 
+/** What a pass over the whole graph gives. */
+export interface Counted {
+  readonly graph: Graph;
+  /** How much it changed. */
+  readonly count: number;
+}
+
 const NONE: ReadonlySet<Ref> = new Set();
 
 /**

@@ -8,7 +8,7 @@ import { typesOf } from '../graph.js';
 import { layoutsOf } from '../layout.js';
 import { divisorOf } from '../ops/reduce.js';
 import { makeNode } from '../ops/registry.js';
-import { eliminateDead, type Rule } from '../rewrite.js';
+import { type Counted, eliminateDead, type Rule } from '../rewrite.js';
 import type { Target } from '../target.js';
 import { sizeOf } from '../tensor.js';
 
@@ -70,11 +70,11 @@ function partsFor(dy: readonly number[], [o, i, kh, kw]: readonly number[], { so
 }
 
 /** Sums of images and gradients of weights as two nodes each. */
-export function splitSums(graph: Graph, device: Device): { graph: Graph; split: number } {
+export function splitSums(graph: Graph, device: Device): Counted {
   const types = typesOf(graph);
   const layouts = layoutsOf(graph);
   const typeOf = (ref: Ref) => types.get(ref)!;
-  let split = 0;
+  let count = 0;
   const nodes = graph.nodes.flatMap((node): Node[] => {
     const halves = halvesOf(
       node,
@@ -87,10 +87,10 @@ export function splitSums(graph: Graph, device: Device): { graph: Graph; split: 
     const [before, after] = halves;
     const first = makeNode({ ref: `${node.ref}h`, ...before, inputs: node.inputs, ...loc }, typeOf);
     types.set(first.ref, first.type);
-    split++;
+    count++;
     return [first, makeNode({ ref: node.ref, ...after, inputs: [first.ref], ...loc }, typeOf)];
   });
-  return { graph: eliminateDead({ ...graph, nodes }), split };
+  return { graph: eliminateDead({ ...graph, nodes }), count };
 }
 
 interface Half {

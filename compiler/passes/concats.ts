@@ -2,10 +2,11 @@
 // concat says which of its operands lie side by side.
 
 import type { Graph, Ref } from '../graph.js';
-import type { Rule } from '../rewrite.js';
+import type { Counted, Rule } from '../rewrite.js';
 
 /** A concat that begins as an earlier one does takes that one as its first operand. */
-export function nestConcats(graph: Graph): Graph {
+export function nestConcats(graph: Graph): Counted {
+  let count = 0;
   const known = new Map<string, Ref>();
   const nodes = graph.nodes.map((node) => {
     if (node.op !== 'concat') return node;
@@ -13,11 +14,13 @@ export function nestConcats(graph: Graph): Graph {
     known.set(inputs.join(), node.ref);
     for (let length = inputs.length - 1; length > 1; length--) {
       const prefix = known.get(inputs.slice(0, length).join());
-      if (prefix !== undefined) return { ...node, inputs: [prefix, ...inputs.slice(length)] };
+      if (prefix === undefined) continue;
+      count++;
+      return { ...node, inputs: [prefix, ...inputs.slice(length)] };
     }
     return node;
   });
-  return { ...graph, nodes };
+  return { graph: { ...graph, nodes }, count };
 }
 
 const flattenConcat: Rule = {

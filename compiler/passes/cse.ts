@@ -1,8 +1,9 @@
 // Common subexpressions: two nodes of one op, operands and attributes are one node.
 
 import { type Graph, type Node, type Ref, withResults } from '../graph.js';
+import { type Counted, eliminateDead } from '../rewrite.js';
 
-export function shareCommon(graph: Graph): { graph: Graph; shared: number } {
+export function shareCommon(graph: Graph): Counted {
   const known = new Map<string, Ref>();
   const renamed = new Map<Ref, Ref>();
   const rename = (ref: Ref) => renamed.get(ref) ?? ref;
@@ -17,8 +18,7 @@ export function shareCommon(graph: Graph): { graph: Graph; shared: number } {
     known.set(key, node.ref);
     return [{ ...node, inputs }];
   });
-  if (renamed.size === 0) return { graph, shared: 0 };
-  return { graph: withResults({ ...graph, nodes }, rename), shared: renamed.size };
+  return { graph: eliminateDead(withResults({ ...graph, nodes }, rename)), count: renamed.size };
 }
 
 function keyOf({ op, attrs }: Node, inputs: readonly Ref[]): string {

@@ -1,6 +1,7 @@
 // Factors that the terms of a sum share: x * (q * r) + y * q + c * q = (x * r + y + c) * q for vectors, which is one chain
 // on one image, where before y * q was an image of its own. Batch norm's gradient comes to its usual form by it.
 
+import type { Loc } from '../../diagnostics.js';
 import type { Ref } from '../graph.js';
 import type { Rule, RuleContext } from '../rewrite.js';
 
@@ -36,13 +37,13 @@ function quotient(p: Product, q: Product): Product | undefined {
 }
 
 /** The product as a vector: what was made last comes first, which is how gradients say it. */
-function emitProduct({ by, factors }: Product, context: RuleContext): Ref | undefined {
+function emitProduct({ by, factors }: Product, context: RuleContext, loc?: Loc): Ref | undefined {
   const rank = (ref: Ref) => context.type(ref).shape.length;
   const made = (ref: Ref) => (context.def(ref) ? context.place(ref) : -1);
   const [first, ...rest] = [...factors].sort((a, b) => rank(b) - rank(a) || made(b) - made(a));
   if (first === undefined || rank(first) !== 1) return undefined;
-  const all = rest.reduce((product, factor) => context.emit('mul', [product, factor], {}), first);
-  return by === 1 ? all : context.emit('scale', [all], { by });
+  const all = rest.reduce((product, factor) => context.emit('mul', [product, factor], {}, loc), first);
+  return by === 1 ? all : context.emit('scale', [all], { by }, loc);
 }
 
 /** The image and the vector of a product of both that nothing else reads. */
@@ -69,7 +70,7 @@ const commonFactor: Rule = {
       const isVector = context.type(other).shape.length === 1;
       if (!term && !isVector) continue;
       const ratio = quotient(productOf(term ? term[1] : other, context), productOf(q, context));
-      const by = ratio && emitProduct(ratio, context);
+      const by = ratio && emitProduct(ratio, context, loc);
       if (by === undefined) continue;
       const sum = term
         ? context.emit('add', [context.emit('mul', [term[0], by], {}, loc), y], {}, loc)

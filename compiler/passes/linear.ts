@@ -6,7 +6,7 @@ import type { Graph, Node, Ref } from '../graph.js';
 import { results, useCounts } from '../graph.js';
 import { isPointwise } from '../ops/pointwise.js';
 import { sameShape } from '../ops/types.js';
-import { eliminateDead, type Rule, type RuleContext } from '../rewrite.js';
+import { type Counted, eliminateDead, type Rule, type RuleContext } from '../rewrite.js';
 import { isKernel } from './fuse.js';
 
 /** Ops that are linear in their first operand; the gradient of weights is in both. */
@@ -39,7 +39,7 @@ function factorOf({ op, attrs, type }: Node): number | undefined {
  * Multiplies by a number after the kernels that read an image instead of before, if all who read it can wait. A factor
  * that a kernel before it takes for nothing stays.
  */
-export function delayFactors(graph: Graph): { graph: Graph; delayed: number } {
+export function delayFactors(graph: Graph): Counted {
   const defs = new Map(graph.nodes.map((node) => [node.ref, node]));
   const users = new Map<Ref, Node[]>();
   for (const node of graph.nodes) {
@@ -59,14 +59,14 @@ export function delayFactors(graph: Graph): { graph: Graph; delayed: number } {
 
   const owed = new Map<Ref, number>();
   const renamed = new Map<Ref, Ref>();
-  let delayed = 0;
+  let count = 0;
   const nodes = graph.nodes.flatMap((node): Node[] => {
     const by = factorOf(node);
     const [x] = node.inputs as [Ref];
     if (by !== undefined && !isFree(x) && waits(node.ref)) {
       owed.set(node.ref, by * (owed.get(x) ?? 1));
       renamed.set(node.ref, renamed.get(x) ?? x);
-      delayed++;
+      count++;
       return [];
     }
     const factor = node.inputs.reduce((product, input) => product * (owed.get(input) ?? 1), 1);
@@ -79,7 +79,7 @@ export function delayFactors(graph: Graph): { graph: Graph; delayed: number } {
     owed.set(node.ref, factor);
     return [{ ...node, inputs }];
   });
-  return { graph: delayed ? eliminateDead({ ...graph, nodes }) : graph, delayed };
+  return { graph: eliminateDead({ ...graph, nodes }), count };
 }
 
 /** Whether `ref` will be the end of a kernel's epilogue. */
@@ -89,22 +89,23 @@ function isInKernel(ref: Ref, context: RuleContext): boolean {
   return isKernel(node.op) || (isPointwise(node.op) && isInKernel(node.inputs[0]!, context));
 }
 
+/** 1 / by, where that is a number of f32. */
+function inverse(by: number): number | undefined {
+  return Number.isFinite(Math.fround(1 / by)) ? 1 / by : undefined;
+}
+
 /** x + s * v = (x / s + v) * s for a vector v: no kernel for the product alone. */
 const scaledVector: Rule = {
   name: 'scaled-vector',
   apply({ op, inputs, type, loc }, context) {
     const [x, product] = inputs as [Ref, Ref];
     const node = context.def(product ?? '');
-    if (op !== 'add' || node?.op !== 'scale' || !context.usedOnce(product)) return undefined;
-    if (type.shape.length !== 4 || node.type.shape.length !== 1 || node.attrs.by === 0) return undefined;
-    const by = Number(node.attrs.by);
-    const add = context.emit(
-      'add',
-      [context.emit('scale', [x], { by: 1 / by }, loc), node.inputs[0]!],
-      {},
-      loc,
-    );
-    return context.emit('scale', [add], { by }, loc);
+    const by = inverse(Number(node?.attrs.by));
+    if (op !== 'add' || node?.op !== 'scale' || by === undefined || !context.usedOnce(product))
+      return undefined;
+    if (type.shape.length !== 4 || node.type.shape.length !== 1) return undefined;
+    const sum = [context.emit('scale', [x], { by }, loc), node.inputs[0]!];
+    return context.emit('scale', [context.emit('add', sum, {}, loc)], node.attrs, loc);
   },
 };
 
@@ -116,12 +117,13 @@ const addOneByOne: Rule = {
     for (const [k, sum] of [inputs, inputs.toReversed()] as [Ref, Ref][]) {
       const node = context.def(sum);
       const by = node && factorOf(node);
+      const inverted = by && inverse(by);
       if (!node || !context.usedOnce(sum) || !isInKernel(k, context) || isInKernel(sum, context)) continue;
       if (!sameShape(context.type(k).shape, node.type.shape)) continue;
       const add = (to: Ref, ref: Ref) => context.emit('add', [to, ref], {}, loc);
       const scale = (ref: Ref, factor: number) => context.emit('scale', [ref], { by: factor }, loc);
       if (node.op === 'add') return add(add(k, node.inputs[0]!), node.inputs[1]!);
-      if (by) return scale(add(scale(k, 1 / by), node.inputs[0]!), by);
+      if (by && inverted) return scale(add(scale(k, inverted), node.inputs[0]!), by);
     }
     return undefined;
   },

@@ -5,7 +5,7 @@
 import { type Graph, type Node, type Ref, results, typesOf } from '../graph.js';
 import { type EpilogueStep, epilogueOf, printStep, prologueOf } from '../ops/epilogue.js';
 import { opNamed } from '../ops/registry.js';
-import type { Rule } from '../rewrite.js';
+import type { Counted, Rule } from '../rewrite.js';
 import { COMMUTATIVE, MAX_BINDINGS } from './fuse.js';
 
 /** What `node` does to its operand 0 before anything else: a map's steps, a sum's prologue. */
@@ -57,7 +57,7 @@ function headedBy(ref: Ref, node: Node): Node | undefined {
 }
 
 /** Repeats maps of one image, and otherwise of vectors and scalars, in all that read them, where these are maps and sums. */
-export function repeatMaps(graph: Graph): { graph: Graph; repeated: number } {
+export function repeatMaps(graph: Graph): Counted {
   const types = typesOf(graph);
   const rank = (ref: Ref) => types.get(ref)!.shape.length;
   const nodes = new Map(graph.nodes.map((node) => [node.ref, node]));
@@ -65,7 +65,7 @@ export function repeatMaps(graph: Graph): { graph: Graph; repeated: number } {
   const use = (ref: Ref, by: Ref) => users.set(ref, (users.get(ref) ?? new Set()).add(by));
   for (const { ref, inputs } of graph.nodes) for (const input of inputs) use(input, ref);
   const kept = new Set(results(graph));
-  let repeated = 0;
+  let count = 0;
   for (const { ref } of graph.nodes.toReversed()) {
     const map = nodes.get(ref)!;
     if (map.op !== 'map' || kept.has(ref) || rank(ref) !== 4) continue;
@@ -77,12 +77,12 @@ export function repeatMaps(graph: Graph): { graph: Graph; repeated: number } {
     });
     if (!merged.every((node) => node !== undefined)) continue;
     nodes.delete(ref);
-    repeated++;
+    count++;
     for (const node of merged) {
       nodes.set(node.ref, node);
       for (const input of map.inputs) use(input, node.ref);
     }
     for (const input of map.inputs) users.get(input)!.delete(ref);
   }
-  return { graph: { ...graph, nodes: [...nodes.values()] }, repeated };
+  return { graph: { ...graph, nodes: [...nodes.values()] }, count };
 }

@@ -1,7 +1,7 @@
 // The passes in their order, read aloud. Each says what it did; the verifier runs after each that did something.
 
 import type { Graph, Ref } from '../graph.js';
-import { eliminateDead, type Rule, rewrite } from '../rewrite.js';
+import { type Counted, eliminateDead, type Rule, rewrite } from '../rewrite.js';
 import type { Target } from '../target.js';
 import { verify } from '../verify.js';
 import { algebra } from './algebra.js';
@@ -23,6 +23,9 @@ export interface PassLog {
 
 type Pass = (graph: Graph, residents: ReadonlySet<Ref>) => { graph: Graph; did: string };
 type Passes = readonly (readonly [name: string, pass: Pass])[];
+
+const dropUnused = counting('nodes', withoutUnused);
+const shareSubexpressions = counting('nodes', shareCommon);
 
 const INFERENCE: Passes = [
   ['drop unused nodes', dropUnused],
@@ -49,22 +52,23 @@ const training = (target: Target): Passes => [
   ['simplify what differentiation left', rules(algebra)],
   ['factor vectors out of sums', rules(factors)],
   ['stack batches for large weights', rules(weightGradients)],
-  ['split sums in two halves', halveSums(target)],
+  ['split sums in two halves', counting('sums', (graph) => splitSums(graph, target))],
   ['share common subexpressions', shareSubexpressions],
-  ['multiply by numbers later', delay],
+  ['multiply by numbers later', counting('factors', delayFactors)],
   ['flatten concats', rules(flatten)],
   ['add gradients one by one', rules(accumulate)],
   ['fuse into epilogues', rules(fuseKernels)],
-  ['fuse what slices are for', ranges],
+  ['fuse what slices are for', counting('slices', fuseRanges)],
   ['fuse pointwise chains', rules(fuseMap)],
-  ['repeat cheap chains', repeatChains],
+  ['repeat cheap chains', counting('maps', repeatMaps)],
   ['fuse into sums', rules(fuseSums)],
 ];
 
 /** Of a step's forward pass, before differentiation. */
 const FORWARD: Passes = [
+  ['drop unused nodes', dropUnused],
   ['share common subexpressions', shareSubexpressions],
-  ['nest concats', nest],
+  ['nest concats', counting('concats', nestConcats)],
   ['nearest x2 + conv3x3 as the adjoint of a conv', rules(upsampledConvs)],
 ];
 
@@ -119,43 +123,17 @@ function rules(table: readonly Rule[]): Pass {
   };
 }
 
-function dropUnused(graph: Graph): { graph: Graph; did: string } {
+function withoutUnused(graph: Graph): Counted {
   const result = eliminateDead(graph);
-  const dropped = graph.nodes.length - result.nodes.length;
-  return { graph: result, did: report(dropped ? [`${dropped} nodes`] : []) };
+  return { graph: result, count: graph.nodes.length - result.nodes.length };
 }
 
-function shareSubexpressions(graph: Graph): { graph: Graph; did: string } {
-  const { graph: result, shared } = shareCommon(graph);
-  return { graph: eliminateDead(result), did: report(shared ? [`${shared} nodes`] : []) };
-}
-
-function nest(graph: Graph): { graph: Graph; did: string } {
-  const result = nestConcats(graph);
-  const nested = result.nodes.filter((node, i) => node !== graph.nodes[i]).length;
-  return { graph: result, did: report(nested ? [`${nested} concats`] : []) };
-}
-
-function halveSums(target: Target): Pass {
+/** A pass that counts what it changes; a graph in which that is nothing stays that graph. */
+function counting(what: string, pass: (graph: Graph) => Counted): Pass {
   return (graph) => {
-    const { graph: result, split } = splitSums(graph, target);
-    return { graph: result, did: report(split ? [`${split} sums`] : []) };
+    const { graph: result, count } = pass(graph);
+    return count ? { graph: result, did: `${count} ${what}` } : { graph, did: report([]) };
   };
-}
-
-function delay(graph: Graph): { graph: Graph; did: string } {
-  const { graph: result, delayed } = delayFactors(graph);
-  return { graph: result, did: report(delayed ? [`${delayed} factors`] : []) };
-}
-
-function ranges(graph: Graph): { graph: Graph; did: string } {
-  const { graph: result, fused } = fuseRanges(graph);
-  return { graph: result, did: report(fused ? [`${fused} slices`] : []) };
-}
-
-function repeatChains(graph: Graph): { graph: Graph; did: string } {
-  const { graph: result, repeated } = repeatMaps(graph);
-  return { graph: result, did: report(repeated ? [`${repeated} maps`] : []) };
 }
 
 function report(parts: readonly string[]): string {

@@ -5,6 +5,7 @@ import { type Graph, type Node, type Ref, results } from '../graph.js';
 import { epilogueOf, printStep } from '../ops/epilogue.js';
 import { isPointwise, pointwiseAttr } from '../ops/pointwise.js';
 import { sameShape } from '../ops/types.js';
+import type { Counted } from '../rewrite.js';
 import { COMMUTATIVE, isKernel, MAX_BINDINGS } from './fuse.js';
 
 type Range = readonly [from: number, to: number];
@@ -18,7 +19,7 @@ interface Found {
 }
 
 /** Makes slices of such nodes: of a result that the kernel has changed, if none but slices, of other channels, read it. */
-export function fuseRanges(graph: Graph): { graph: Graph; fused: number } {
+export function fuseRanges(graph: Graph): Counted {
   const nodes = new Map(graph.nodes.map((node) => [node.ref, node]));
   const places = new Map(graph.nodes.map(({ ref }, place) => [ref, place]));
   const readers = new Map<Ref, Set<Ref>>();
@@ -37,7 +38,7 @@ export function fuseRanges(graph: Graph): { graph: Graph; fused: number } {
       sameShape(node.type.shape, slice.type.shape)
     );
   };
-  let fused = 0;
+  let count = 0;
   for (const { ref } of graph.nodes) {
     const found = findSlice(nodes, nodes.get(ref));
     const into = found && fits(found) && withStep(found);
@@ -47,9 +48,9 @@ export function fuseRanges(graph: Graph): { graph: Graph; fused: number } {
     nodes.set(ref, { ...slice, ref });
     nodes.delete(slice.ref);
     readers.get(head.ref)!.add(ref).delete(slice.ref);
-    fused++;
+    count++;
   }
-  return { graph: { ...graph, nodes: [...nodes.values()] }, fused };
+  return { graph: { ...graph, nodes: [...nodes.values()] }, count };
 }
 
 function findSlice(nodes: ReadonlyMap<Ref, Node>, node: Node | undefined): Found | undefined {

@@ -111,63 +111,83 @@ test.each(KERNELS)('%s %s: dispatches', (file, name, set, dispatches) => {
   expect(plan.steps.length).toBe(dispatches);
 });
 
+const LARGE = `generator large : (3, h, w) -> (3, h, w) { conv(5); batchnorm; lrelu(0.2); conv(3) }
+train {
+  degrade: bicubic(1); patch: 40; batch: 3
+  stage only { minimize: l1; steps: 1; adam(lr=1e-3) }
+}`;
+
 describeOnDevice('on a device', ({ gpu }) => {
-  test.each(precisions)('losses, gradients and state (%s)', async (precision) => {
+  const steps = {
+    f32: () => stepOf('lsgan'),
     // Statistics of a critic's few pixels would magnify the rounding of f16.
-    const step = precision === 'f32' ? stepOf('lsgan') : stepOf('charbonnier', { lossScale: true });
-    const values = valuesOf(step.graph);
-    const { plan } = planStep(step, targetFor(gpu, precision));
-    const weights = new Map(
-      step.graph.params.map(({ ref }) => [ref.slice(1), Float32Array.from(values.get(ref)!.data)]),
-    );
-    const inputs: Inputs = Object.fromEntries(
-      plan.inputs
-        .filter(({ name }) => name !== 'loss_scale')
-        .map(({ name, buffer, channels }, i) => {
-          const { dims, stride } = plan.buffers[buffer]!;
-          const elements = new Float32Array(
-            dims.reduce<number>((size, dim) => size * evalDim(dim, {}), stride),
-          );
-          const { ref, type } = step.graph.inputs[i]!;
-          const at = {
-            shape: type.shape as number[],
-            layout: 'image',
-            operand: { buffer, offset: 0, channels },
-          } as const;
-          store(plan, at, elements, {}, values.get(ref)!);
-          return [name, elements];
-        }),
-    );
-    const adam = { betas: [0.9, 0.999], eps: 1e-8 } as const;
-    let losses: Float32Array | undefined;
-    const stepper = await Stepper.open(gpu, plan, weights, {
-      adam: Object.fromEntries(plan.arenas.map(({ network }) => [network, adam])),
-      ...(precision === 'f16' && { lossScale: { scale: 8, since: 0 } }),
-      onLosses: (_t, reported) => {
-        losses = reported.slice();
-      },
-    });
-    try {
-      await stepper.step({
-        t: 1,
-        rates: Object.fromEntries(plan.arenas.map(({ network }) => [network, 0])),
-        inputs: [inputs],
+    f16: () => stepOf('charbonnier', { lossScale: true }),
+    // Sums in two halves, which change statistics in place.
+    'f32, large images': () => {
+      const program = load({ name: 'large.sr', text: LARGE });
+      return trainingStep(stepSpec(program, recipeOf(program).stages[0]!, 'f32'));
+    },
+  } as const;
+  const names = Object.keys(steps) as (keyof typeof steps)[];
+  test.each(names.filter((name) => name !== 'f16' || precisions.includes(name)))(
+    'losses, gradients and state (%s)',
+    async (name) => {
+      const precision = name === 'f16' ? 'f16' : 'f32';
+      const step = steps[name]();
+      const values = valuesOf(step.graph);
+      const { plan } = planStep(step, targetFor(gpu, precision));
+      const weights = new Map(
+        step.graph.params.map(({ ref }) => [ref.slice(1), Float32Array.from(values.get(ref)!.data)]),
+      );
+      const inputs: Inputs = Object.fromEntries(
+        plan.inputs
+          .filter(({ name }) => name !== 'loss_scale')
+          .map(({ name, buffer, channels }, i) => {
+            const { dims, stride } = plan.buffers[buffer]!;
+            const elements = new Float32Array(
+              dims.reduce<number>((size, dim) => size * evalDim(dim, {}), stride),
+            );
+            const { ref, type } = step.graph.inputs[i]!;
+            const at = {
+              shape: type.shape as number[],
+              layout: 'image',
+              operand: { buffer, offset: 0, channels },
+            } as const;
+            store(plan, at, elements, {}, values.get(ref)!);
+            return [name, elements];
+          }),
+      );
+      const adam = { betas: [0.9, 0.999], eps: 1e-8 } as const;
+      let losses: Float32Array | undefined;
+      const stepper = await Stepper.open(gpu, plan, weights, {
+        adam: Object.fromEntries(plan.arenas.map(({ network }) => [network, adam])),
+        ...(precision === 'f16' && { lossScale: { scale: 8, since: 0 } }),
+        onLosses: (_t, reported) => {
+          losses = reported.slice();
+        },
       });
-      const [gradients, state] = [await stepper.read('gradient'), await stepper.read('value')];
-      const expected = runAll(step.graph, values);
-      const actual = [
-        ...[...losses!].map((loss) => ({ data: Float64Array.of(loss) })),
-        ...[...step.gradients.keys()].map((param) => ({
-          data: Float64Array.from(gradients.get(param.slice(1))!),
-        })),
-        ...step.graph.updates.map(({ param }) => ({ data: Float64Array.from(state.get(param.slice(1))!) })),
-      ];
-      const tolerance = precision === 'f32' ? 1e-5 : 0.05;
-      expectClose(actual, expected, tolerance, 1);
-    } finally {
-      await stepper.close();
-    }
-  });
+      try {
+        await stepper.step({
+          t: 1,
+          rates: Object.fromEntries(plan.arenas.map(({ network }) => [network, 0])),
+          inputs: [inputs],
+        });
+        const [gradients, state] = [await stepper.read('gradient'), await stepper.read('value')];
+        const expected = runAll(step.graph, values);
+        const actual = [
+          ...[...losses!].map((loss) => ({ data: Float64Array.of(loss) })),
+          ...[...step.gradients.keys()].map((param) => ({
+            data: Float64Array.from(gradients.get(param.slice(1))!),
+          })),
+          ...step.graph.updates.map(({ param }) => ({ data: Float64Array.from(state.get(param.slice(1))!) })),
+        ];
+        const tolerance = precision === 'f32' ? 1e-5 : 0.05;
+        expectClose(actual, expected, tolerance, 1);
+      } finally {
+        await stepper.close();
+      }
+    },
+  );
 });
 
 test('every objective has a plan, whose kernels bind no more than every device allows', () => {
