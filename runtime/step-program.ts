@@ -29,6 +29,8 @@ export interface StepProgram {
   resource(buffer: number): Required<GPUBufferBinding>;
   /** For each step of the plan. */
   readonly steps: readonly (readonly Work[])[];
+  /** The same in one list, which is sent without a promise for each step. */
+  readonly batch: readonly Work[];
   /** Keep and bring back the running statistics as they are before a step. */
   readonly keep: readonly Copy[];
   readonly bringBack: readonly Copy[];
@@ -99,6 +101,7 @@ export async function buildStep(parts: StepParts): Promise<StepProgram> {
   const launches = [...dispatches, ...sums, ...updateLaunches(setting)];
   const { commands, uniforms } = await prepare(device, pipelines, `a step of ${plan.name}`, launches);
   const afterSums = dispatches.length + sums.length;
+  const steps = dispatches.map(({ copies }, i): Work[] => [...copies, commands[i]!]);
   const whole = (trained: boolean, from: Twin, to: Twin): Copy[] =>
     plan.arenas.flatMap(({ bytes, trained: isTrained }, arena) => {
       if (isTrained !== trained) return [];
@@ -108,7 +111,8 @@ export async function buildStep(parts: StepParts): Promise<StepProgram> {
     ledger,
     buffers,
     resource,
-    steps: dispatches.map(({ copies }, i) => [...copies, commands[i]!]),
+    steps,
+    batch: steps.flat(),
     keep: whole(false, 'value', 'before'),
     bringBack: whole(false, 'before', 'value'),
     afterBatch: Array.from({ length: batches }, (_, batch) => [

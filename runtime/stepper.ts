@@ -229,15 +229,15 @@ export class Stepper {
 
   async #step({ t, rates, inputs }: TrainingStep): Promise<void> {
     const { device, pacer, readback, program } = this.#loaded;
-    const { steps, keep, afterBatch, update, buffers, ledger } = program;
+    const { batch, keep, afterBatch, update, buffers, ledger } = program;
     if (inputs.length !== afterBatch.length)
       internal(`${inputs.length} batches for a step of ${afterBatch.length}`);
     device.queue.writeBuffer(buffers.rates, 0, this.#rates(t, rates));
-    for (const [i, batch] of inputs.entries()) {
+    for (const [i, values] of inputs.entries()) {
       await pacer.submit(); // uploads overtake what is not yet submitted
-      this.#upload(batch);
+      this.#upload(values);
       if (i === 0) await this.#run(keep);
-      for (const step of steps) await this.#run(step);
+      await this.#run(batch);
       await this.#run(afterBatch[i]!);
     }
     await this.#run(update);
