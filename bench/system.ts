@@ -58,6 +58,7 @@ export async function openSystem(spec: SystemSpec, job: Job, seconds: number): P
   const child = fork(join(import.meta.dirname, 'worker.js'), [spec.peer], {
     serialization: 'advanced',
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    detached: true, // with whatever it starts, a group of processes that ends together
   });
   let said = '';
   for (const stream of [child.stdout!, child.stderr!]) {
@@ -73,10 +74,10 @@ export async function openSystem(spec: SystemSpec, job: Job, seconds: number): P
       run: async () => (await call({ do: 'run' })) as Rep,
       output: async () => (await call({ do: 'output' })) as Float32Array,
       peakMemory: async () => (await call({ do: 'memory' })) as number,
-      kill: () => child.kill('SIGKILL'),
+      kill: () => kill(child),
     };
   } catch (error) {
-    child.kill('SIGKILL');
+    kill(child);
     throw error;
   }
 }
@@ -104,13 +105,21 @@ function callChild(
     const onExit = (code: number | null, signal: string | null) =>
       drop(`its process ended with ${signal ?? `code ${code}`}: ${lastLine(lastWords())}`);
     const timer = setTimeout(() => {
-      child.kill('SIGKILL');
+      kill(child);
       drop(`stopped: it took more than ${seconds} s (--limit)`);
     }, seconds * 1000);
     child.on('message', onMessage);
     child.on('exit', onExit);
-    child.send(call);
+    child.send(call, (error) => error && drop(error.message));
   });
+}
+
+/** It, and what it has started. */
+function kill({ pid }: ChildProcess): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(process.platform === 'win32' ? pid : -pid, 'SIGKILL');
+  } catch {} // it has ended by itself
 }
 
 function firstLine(text: string): string {

@@ -7,6 +7,7 @@ const [, , name] = process.argv;
 const { open } = (await import(`./peers/${name}.js`)) as { open: OpenPeer };
 let peer: Peer | undefined;
 
+process.on('disconnect', () => process.exit()); // the parent has ended
 process.on('message', async (call: Call) => {
   const answer = await answerTo(call).then(
     (value): Answer => ({ value }),
