@@ -67,3 +67,17 @@ test.each(files)('%s', (file) => {
     if (opensNodeDoor) expect(nodeDoor, `${file} imports ${target}`).toBe(true);
   }
 });
+
+/** What a start loads, whatever the command: `src --help` takes no longer than it must. */
+const COMMANDS_MAY_IMPORT = ['diagnostics.ts', 'cli/options.ts', 'cli/package.ts', 'cli/published.ts'];
+
+test.each(files.filter((file) => file.startsWith('cli/commands/')))(
+  '%s loads what it does when it runs',
+  (file) => {
+    const text = readFileSync(join(ROOT, file), 'utf8');
+    for (const [, specifier] of text.matchAll(/^import (?!type\b)[\w\s{},*]*from '(\..+)';$/gm)) {
+      const target = relative(ROOT, join(ROOT, dirname(file), specifier!)).replace(/\.js$/, '.ts');
+      expect(COMMANDS_MAY_IMPORT, `${file} imports ${target}`).toContain(target);
+    }
+  },
+);
