@@ -3,7 +3,7 @@
 // imports `webgpu` or `node:*`.
 
 import { totalmem } from 'node:os';
-import { fail } from '../diagnostics.js';
+import { fail, UserError } from '../diagnostics.js';
 import { type Description, describe, requestDevice } from './device.js';
 import type { Tuned } from './kernels/conv_family.js';
 import { softwareAdvice } from './node-advice.js';
@@ -94,7 +94,7 @@ async function findAdapter(wanted: string): Promise<Found> {
   }
   return fail(`no device "${wanted}"`, {
     ...(others.size > 0 && { notes: [`there is ${[...others].join(', ')}`] }),
-    help: 'use --device auto',
+    help: 'use --device auto; `src doctor` says what there is, and why',
   });
 }
 
@@ -125,7 +125,7 @@ async function requestAdapter(wanted: string): Promise<Found | readonly string[]
 }
 
 async function askDawn(wanted: string): Promise<Found | readonly string[]> {
-  const { create } = await import('webgpu'); // late: a Vulkan loader of ours must be in place before it
+  const { create } = await importDawn();
   const experiments = process.env.SRC_SUBGROUP_MATRIX === '1' ? ',allow_unsafe_apis' : '';
   const flags = [
     `enable-dawn-features=vulkan_enable_f16_on_nvidia${experiments}`, // the first is ignored elsewhere
@@ -142,6 +142,19 @@ async function askDawn(wanted: string): Promise<Found | readonly string[]> {
     const names = [...String(error).matchAll(/name: '(.*)'/g)].map(([, name]) => name!);
     const match = names.find((name) => name.toLowerCase().includes(wanted.toLowerCase()));
     return match && match !== wanted ? askDawn(match) : names;
+  }
+}
+
+/** Late: a Vulkan loader of ours must be in place before it. */
+async function importDawn(): Promise<typeof import('webgpu')> {
+  try {
+    return await import('webgpu');
+  } catch (error) {
+    throw new UserError({
+      message: 'WebGPU cannot be loaded',
+      notes: [error instanceof Error ? error.message.split('\n')[0]! : String(error)],
+      help: 'run `npm install webgpu`; where it has no library for this machine, --device cpu runs networks',
+    });
   }
 }
 
