@@ -14,7 +14,7 @@ export interface Report {
 /**
  * ```
  * esrgan, 256x256
- *   conv3x3 64>32 s1 p1 f32  69 x  412 ms -> 380 ms   -8%  tiled 4x2x2 by 8x8x1
+ *   conv3x3 64>32 s1 p1 f32  69 in  412 ms -> 380 ms   -8%  tiled 4x2x2 by 8x8x1
  *   ...
  *   all convolutions: 612 ms -> 580 ms, -5%
  *   without tuning: 5% above the best, 8% at most (conv3x3 64>32 s1 p1 f32)
@@ -24,7 +24,7 @@ export function printMeasured({ name, measured }: Report): string {
   const rows = measured.map(({ key, count, heuristic, chosen }) => {
     const gains = chosen.choice !== heuristic.choice;
     const after = gains ? [`-> ${printMs(chosen.ms)}`, printGain(heuristic.ms, chosen.ms)] : ['', ''];
-    return [key, `${count} x`, printMs(heuristic.ms), ...after, printChoice(chosen.choice)];
+    return [key, `${count} in`, printMs(heuristic.ms), ...after, printChoice(chosen.choice)];
   });
   const lines = [...aligned(rows), ...printTotals(measured)];
   return `${[printable(name), ...lines.map((line) => `  ${line}`)].join('\n')}\n\n`;
@@ -93,5 +93,6 @@ function percent(share: number): string {
 }
 
 function printMs(ms: number): string {
-  return ms < 999.5 ? `${ms.toPrecision(3)} ms` : `${(ms / 1000).toPrecision(3)} s`;
+  if (ms < 999.5) return `${ms.toPrecision(3)} ms`;
+  return `${ms < 999_500 ? (ms / 1000).toPrecision(3) : Math.round(ms / 1000)} s`;
 }

@@ -108,7 +108,8 @@ function describeTuning({ choices, measured, stale }: Tuning): string {
   if (stale !== undefined) return `no longer: ${stale}; \`src tune\` measures again`;
   if (!measured) return 'no: `src tune` measures which kernels are the fastest here';
   const age = printAge((Date.now() - measured.getTime()) / 1000);
-  return `${age}: ${printItems(Object.keys(choices).length, 'choice')} of a kernel`;
+  const count = Object.keys(choices).length;
+  return `${age}: ${count === 0 ? 'the usual kernels are the fastest' : `${printItems(count, 'choice')} of a kernel`}`;
 }
 
 function printVulkan({ loader, drivers }: NonNullable<Diagnosis['vulkan']>): string {

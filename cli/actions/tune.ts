@@ -4,10 +4,11 @@
 import { rm } from 'node:fs/promises';
 import { type Target, type Tuned, targetFor } from '../../compiler/target.js';
 import { type Measured, tune } from '../../compiler/tune.js';
-import { internal } from '../../diagnostics.js';
+import { fail, internal, UserError } from '../../diagnostics.js';
 import { load } from '../../dsl/index.js';
 import { compile } from '../../index.js';
 import { type NodeDevice, openDevice } from '../../runtime/node.js';
+import { isOrtInstalled } from '../../runtime/node-ort.js';
 import { printTuning, readTuning, tuningFile } from '../../runtime/node-tuned.js';
 import type { Size } from '../../runtime/schedule.js';
 import { overridden, recipeOf, stageNamed } from '../../train/stages.js';
@@ -35,11 +36,16 @@ export interface TuneOptions {
 }
 
 export async function tuneDevice(io: Io, path: string, options: TuneOptions): Promise<void> {
+  for (const name of ['batch', 'patch'] as const) {
+    if (options[name] !== undefined && options.train === undefined) {
+      fail(`--${name} is of training steps, which are not measured`, { help: 'add --train' });
+    }
+  }
   const subjectsFor = options.forget ? undefined : await prepare(path, options);
   const device = await openDevice({ device: options.device });
   try {
     if (!subjectsFor) return await forget(io, device);
-    await prepareOutput(tuningFile(device.description));
+    await prepareOutput(tuningFile(device.description)).catch(adviseFolder);
     await write(io.stderr, `${device.summary}\n`);
     const target = targetFor(device.gpu, options.precision);
     const reports = await measureAll(io, device, target, subjectsFor(target, device.memory), options);
@@ -48,9 +54,19 @@ export async function tuneDevice(io: Io, path: string, options: TuneOptions): Pr
     const faults = describeFaults(reports);
     if (faults.length > 0)
       internal(`kernels do not work on ${device.description.name}: ${faults.join('; ')}`);
+  } catch (error) {
+    if (io.signal.aborted) await write(io.stderr, 'stopped: nothing is written\n');
+    throw error;
   } finally {
     await device.close();
   }
+}
+
+/** Which folder it is was not the user's choice. */
+function adviseFolder(error: unknown): never {
+  if (!(error instanceof UserError)) throw error;
+  const help = 'set XDG_CACHE_HOME to a folder that can be written';
+  throw new UserError(error.diagnostics.map((diagnostic) => ({ ...diagnostic, help })));
 }
 
 type Subjects = (target: Target, memory: number) => Named[];
@@ -110,8 +126,12 @@ async function save({ stderr }: Io, { description }: NodeDevice, reports: readon
     else choices[key] = chosen.choice;
   }
   await writeAtomic(file, new TextEncoder().encode(printTuning(description, choices, new Date())));
-  await write(stderr, `${file}: from now on used on this device\n`);
+  const beside = description.kind === 'software' && isOrtInstalled() ? BESIDE_ORT : '';
+  await write(stderr, `${file}: from now on used on this device${beside}\n`);
 }
+
+/** Lest one wonders why `src run` gains nothing. */
+const BESIDE_ORT = ' (networks run in ONNX Runtime here, unless with --device software)';
 
 async function forget({ stderr }: Io, { description }: NodeDevice): Promise<void> {
   const file = tuningFile(description);

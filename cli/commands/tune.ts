@@ -1,9 +1,10 @@
 // `src tune` on the command line; actions/tune.ts does it.
 
 import { Command } from 'commander';
+import { fail } from '../../diagnostics.js';
 import type { TuneOptions } from '../actions/tune.js';
 import type { Io } from '../io.js';
-import { numberWithin, precisionOption, setOption, sizeOption, wholeNumber } from '../options.js';
+import { gpuOption, numberWithin, precisionOption, setOption, sizeOption, wholeNumber } from '../options.js';
 import { DEFAULT_NETWORK } from '../package.js';
 
 export function tuneCommand(io: Io): Command {
@@ -18,11 +19,15 @@ export function tuneCommand(io: Io): Command {
     )
     .addOption(setOption())
     .addOption(sizeOption('of the input'))
-    .option('--train [stage]', 'measure training steps too: of one stage, or of all that the file has')
+    .option(
+      '--train [stage]',
+      'measure training steps too: of one stage, or of all that the file has',
+      stageName,
+    )
     .option('--batch <number>', "of training, in place of the file's", (text) => wholeNumber('--batch', text))
     .option('--patch <pixels>', "of training, in place of the file's", (text) => wholeNumber('--patch', text))
     .addOption(precisionOption('of activations and weights').default('f32'))
-    .option('--device <which>', 'auto, hardware, software, or a part of its name', 'auto')
+    .addOption(gpuOption())
     .option(
       '--budget <seconds>',
       'for all of it, about; every kernel is compiled and run a few times however long that takes',
@@ -48,4 +53,12 @@ Examples:
     .action(async (path: string, options: TuneOptions) =>
       (await import('../actions/tune.js')).tuneDevice(io, path, options),
     );
+}
+
+/** What follows `--train` is taken for its stage, a file too. */
+function stageName(text: string): string {
+  if (!text.endsWith('.sr')) return text;
+  return fail(`--train ${text}: this is a file, where a stage is expected`, {
+    help: `put --train after it: src tune ${text} --train`,
+  });
 }

@@ -52,12 +52,18 @@ describe('the table', () => {
 
   test('says what is gained, and how far the heuristic was from it', () => {
     expect(printMeasured({ name: 'esrgan, 64x64', measured })).toBe(`esrgan, 64x64
-  conv3x3 64>32 s1 p1 f32  69 x   400 ms  -> 320 ms  -20%  tiled 4x2x2 by 8x8x1
-  conv3x3 3>64 s1 p1 f32    1 x  8.00 ms                   direct
+  conv3x3 64>32 s1 p1 f32  69 in   400 ms  -> 320 ms  -20%  tiled 4x2x2 by 8x8x1
+  conv3x3 3>64 s1 p1 f32    1 in  8.00 ms                   direct
   all convolutions: 408 ms -> 328 ms, -20%
   without tuning: 24% above the best, 25% at most (conv3x3 64>32 s1 p1 f32)
 
 `);
+  });
+
+  test('an hour is so many seconds', () => {
+    const [first] = measured;
+    const slow = { ...first!, heuristic: { choice: usual, ms: 3.6e6 }, chosen: { choice: usual, ms: 3.6e6 } };
+    expect(printMeasured({ name: 'esrgan', measured: [slow] })).toContain('69 in  3600 s  ');
   });
 
   test('a network without convolutions is a table without rows', () => {
@@ -79,6 +85,9 @@ describe('mistakes', () => {
   test.each([
     ['no such stage', ['--train', 'gan'], 'there is no stage `gan`'],
     ['a patch that does not fit', ['--train', '--patch', '15'], 'a patch of 15 is no multiple of 2'],
+    ['a file in place of a stage', ['--train', small], `put --train after it: src tune ${small} --train`],
+    ['a batch of nothing', ['--batch', '4'], '--batch is of training steps, which are not measured'],
+    ['a device that runs networks only', ['--device', 'cpu'], '--device cpu is ONNX Runtime'],
     ['no time', ['--budget', '0'], '--budget 0: this is not a number from 1'],
     ['no size', ['--size', '64'], '--size 64: this is not WIDTHxHEIGHT'],
   ])('%s', async (_, args, message) => {
@@ -116,6 +125,8 @@ describeOnDevice('src tune', ({ description }) => {
 
     const doctor = await src(['doctor']);
     expect(doctor.out).toMatch(/^tuned +just now: \d choices? of a kernel$/m);
+    keep({});
+    expect((await src(['doctor'])).out).toMatch(/^tuned +just now: the usual kernels are the fastest$/m);
     expect((await src(['tune', '--forget'])).err).toBe(`${file}: removed\n`);
     expect((await src(['tune', '--forget'])).err).toBe(`nothing was measured on ${description.name}\n`);
     expect((await src(['doctor'])).out).toMatch(/^tuned +no: `src tune` measures /m);
@@ -127,8 +138,22 @@ describeOnDevice('src tune', ({ description }) => {
     const interruption = new AbortController();
     const ended = src(['tune', small, '--budget', '60'], '', interruption.signal);
     setTimeout(() => interruption.abort(), 200);
-    expect((await ended).code).toBe(130);
+    expect(await ended).toMatchObject({
+      code: 130,
+      err: expect.stringContaining('stopped: nothing is written'),
+    });
     expect(readFileSync(file, 'utf8')).toBe(before);
+  });
+
+  test('a folder that cannot be written is told before anything is measured', async () => {
+    writeFiles(folder, { 'no-folder': '' });
+    vi.stubEnv('XDG_CACHE_HOME', join(folder, 'no-folder'));
+    const { code, err } = await src(['tune', small]);
+    vi.stubEnv('XDG_CACHE_HOME', join(folder, 'cache'));
+    expect([code, err]).toEqual([
+      2,
+      expect.stringMatching(/cannot be written.*\n.*help: set XDG_CACHE_HOME to/),
+    ]);
   });
 
   test('two that write at once leave the file of one of them', async () => {
