@@ -50,7 +50,9 @@ export function deviceOption(): Option {
   return new Option(
     '--device <which>',
     'auto, hardware, software, cpu (through ONNX Runtime), or a part of its name',
-  ).default('auto');
+  )
+    .default('auto')
+    .argParser(deviceName);
 }
 
 /** For what needs WebGPU. */
@@ -58,11 +60,17 @@ export function gpuOption(): Option {
   return new Option('--device <which>', 'auto, hardware, software, or a part of its name')
     .default('auto')
     .argParser((device) => {
-      if (device !== 'cpu') return device;
+      if (device !== 'cpu') return deviceName(device);
       return fail('--device cpu is ONNX Runtime, which runs networks: `src run` and `src eval` take it', {
         help: 'use --device software, which computes on the CPU too',
       });
     });
+}
+
+/** An empty part is in every name. */
+function deviceName(device: string): string {
+  if (device.trim() !== '') return device;
+  return fail('--device names no device', { help: 'leave it out, or use --device auto' });
 }
 
 export function precisionOption(description: string): Option {

@@ -121,6 +121,11 @@ describe('run: mistakes are told before anything is computed', () => {
     expect(error).toContain('src run esrgan --weights RealESRGAN_x4plus.pth');
   });
 
+  test('a device without a name', async () => {
+    for (const command of ['run', 'eval', 'tune', 'doctor'])
+      expect(await errorOf(command, '--device', '')).toContain('--device names no device');
+  });
+
   test('no network', async () => {
     expect(await errorOf('run', '--weights', 'w.pth')).toContain('src run FILE.sr --weights w.pth');
   });
