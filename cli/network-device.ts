@@ -16,6 +16,12 @@ export function precisionOn(device: NodeDevice | CpuDevice, wanted: 'f32' | 'f16
   return 'ort' in device ? 'f32' : wanted;
 }
 
+/** One line: what was chosen and why, and what it computes in where that was not what is wanted. */
+export function summaryOn(device: NodeDevice | CpuDevice, wanted: 'f32' | 'f16'): string {
+  const used = precisionOn(device, wanted);
+  return used === wanted ? device.summary : `${device.summary}, in ${used}`;
+}
+
 export async function openOn(
   device: NodeDevice | CpuDevice,
   compiled: Compiled,

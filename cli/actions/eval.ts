@@ -10,7 +10,7 @@ import { prepareOutput, writeAtomic } from '../files.js';
 import { printable } from '../human.js';
 import { encodePng } from '../images/png.js';
 import { type Io, write } from '../io.js';
-import { openOn, precisionOn } from '../network-device.js';
+import { openOn, precisionOn, summaryOn } from '../network-device.js';
 import { readGraph } from '../package.js';
 import { chooseWeights, type NetworkOptions, trainedWeights } from '../run-weights.js';
 import { statusLine } from '../status-line.js';
@@ -45,6 +45,7 @@ export async function measure(io: Io, path: string, options: EvalOptions): Promi
       ? undefined
       : scoreTable(compiled.network.name, [...files.map(({ name }) => name), MEAN]);
     const upscale = async (lr: Planes): Promise<Planes> => {
+      if (done === 0) await write(io.stderr, `${summaryOn(device, precision)}\n`);
       const onProgress = (fraction: number) =>
         line.show(() => `image ${done + 1} of ${files.length}: ${Math.floor(100 * fraction)}%`);
       return { channels: lr.channels, ...(await network.run(lr, { onProgress, signal: io.signal })) };

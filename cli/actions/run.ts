@@ -7,11 +7,12 @@ import type { WeightFile } from '../../formats/weights.js';
 import { type Compiled, compile } from '../../index.js';
 import { type NodeDevice, openDevice } from '../../runtime/node.js';
 import { type CpuDevice, chooseDevice } from '../../runtime/node-choice.js';
+import { isOrtInstalled } from '../../runtime/node-ort.js';
 import { measureCeilings } from '../../runtime/profile-ceilings.js';
 import { openCodec } from '../codec.js';
 import type { Io } from '../io.js';
 import { type Batch, listJobs } from '../jobs.js';
-import { openOn, openOnGpu, precisionOn } from '../network-device.js';
+import { openOn, openOnGpu, precisionOn, summaryOn } from '../network-device.js';
 import type { ProfileFile } from '../options.js';
 import { readGraph } from '../package.js';
 import { type Profiled, profileFirst, traceBeside } from '../profile.js';
@@ -94,6 +95,13 @@ export function scaleOf({ network }: Compiled, file: string): number {
 /** The CPU is never lost. */
 const NEVER = new Promise<never>(() => {});
 
+/** Where ONNX Runtime would have been chosen, a profile is of another device than runs without one. */
+async function openProfiled(wanted: string): Promise<NodeDevice> {
+  const device = await openDevice({ device: wanted });
+  if (wanted !== 'auto' || device.description.kind === 'hardware' || !isOrtInstalled()) return device;
+  return { ...device, summary: `${device.summary}; without --profile, ONNX Runtime runs networks here` };
+}
+
 interface Computing extends Pick<RunOptions, 'precision' | 'tile' | 'device'> {
   /** Where the trace of a profile goes, if one is wanted. */
   readonly trace: string | undefined;
@@ -119,22 +127,21 @@ async function upscale(
       device = await chooseDevice({ device: wanted });
       network = await openOn(device, compiled, opening);
     } else {
-      device = await openDevice({ device: wanted });
+      device = await openProfiled(wanted);
       const ceilings = await measureCeilings(device.gpu);
       const keep = (profiled: Profiled) => report({ event: 'profile', ...profiled });
       const recorded = await openOnGpu(device, compiled, opening);
       network = profileFirst(compiled.network.name, recorded, trace, ceilings, keep);
     }
     const { name, kind } = device.description;
-    const used = precisionOn(device, precision);
     report({
       event: 'ready',
       network: compiled.network.name,
       weights: weights.name,
-      precision: used,
+      precision: precisionOn(device, precision),
       device: name,
       kind,
-      summary: used === precision ? device.summary : `${device.summary}, in ${used}`,
+      summary: summaryOn(device, precision),
     });
     return { network, lost: 'gpu' in device ? device.gpu.lost : NEVER };
   };

@@ -58,10 +58,12 @@ function doubled(name: 'a.png' | 'deep/b.png'): {
   return { image, psnr: psnrY(image, hr, 2), ssim: ssimY(image, hr, 2) };
 }
 
-describeOnDevice('on a device', () => {
+describeOnDevice('on a device', ({ description }) => {
   test('a table per image and the mean', async () => {
     const { code, out, err } = await src(['eval', ...NETWORK, '--data', HR]);
-    expect({ code, err }).toEqual({ code: 0, err: '' });
+    expect(code).toBe(0);
+    expect(err).toMatch(/^.+\n$/);
+    expect(err).toContain(description.name);
     const [groups, titles, ...rows] = out.trimEnd().split('\n');
     expect(groups!.trim().split(/\s+/)).toEqual(['bicubic', 'doubler']);
     const columns = ['PSNR-Y', 'SSIM-Y', 'PSNR-RGB'];
@@ -118,7 +120,7 @@ describeWithOrt('in ONNX Runtime', ({ version }) => {
   test('the table as it must be, in f32 whatever is asked for', async () => {
     const cpu = ['--device', 'cpu', '--precision', 'f16', '--json'];
     const { code, out, err } = await src(['eval', ...NETWORK, '--data', HR, ...cpu]);
-    expect({ code, err }).toEqual({ code: 0, err: '' });
+    expect({ code, err }).toEqual({ code: 0, err: `ONNX Runtime ${version} on the CPU, in f32\n` });
     const { images, device, precision } = JSON.parse(out);
     expect({ device, precision }).toEqual({ device: `ONNX Runtime ${version} on the CPU`, precision: 'f32' });
     for (const { name, psnr, ssim } of images) {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { encodeImage } from '../../cli/images/encode.js';
 import { printProfile, profileLines } from '../../cli/profile-table.js';
+import { isOrtInstalled } from '../../runtime/node-ort.js';
 import type { Line, Profile } from '../../runtime/profile.js';
 import { describeOnDevice, onDevice } from '../on-device.js';
 import { TINY } from '../train/tiny.js';
@@ -149,7 +150,7 @@ function deviceSpans(path: string): string[] {
   return spans.map(({ args }: { args: { kernel: string } }) => args.kernel);
 }
 
-describeOnDevice('--profile', () => {
+describeOnDevice('--profile', ({ description }) => {
   const built = build();
   afterAll(() => built.remove());
   const src = (argv: readonly string[]) => start(built.main, argv).ended;
@@ -205,6 +206,22 @@ describeOnDevice('--profile', () => {
     const spans = deviceSpans(at('runs/profiled/psnr.trace.json'));
     expect(spans.filter((name) => name === 'adam')).toHaveLength(2);
   });
+
+  test.runIf(description.kind === 'software' && isOrtInstalled())(
+    'of run is of a device that would not have been chosen without it, and says so',
+    async () => {
+      const argv = [
+        'run',
+        paths['doubler.sr'],
+        '-w',
+        paths['doubler.safetensors'],
+        '-i',
+        paths['photos/a.png'],
+      ];
+      const { code, err } = await src([...argv, '-o', at('auto.png'), '--profile']);
+      expect([code, err]).toEqual([0, expect.stringContaining('; without --profile, ONNX Runtime runs')]);
+    },
+  );
 
   test('of train needs steps', async () => {
     const argv = [...train, '--stage', 'psnr', '--steps', '2', '--out', at('runs/short'), '--profile'];
