@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 import { fail } from '../../diagnostics.js';
 import { compile, toOnnx } from '../../index.js';
 import { printBytes } from '../../runtime/gpu.js';
-import { prepareOutput, writeAtomic } from '../files.js';
+import { prepareOutput, withoutExtension, writeAtomic } from '../files.js';
 import { type Io, write } from '../io.js';
 import { packageVersion, readGraph } from '../package.js';
 import { chooseWeights, type NetworkOptions, trainedWeights } from '../run-weights.js';
@@ -17,8 +17,11 @@ export interface ExportOptions extends NetworkOptions {
 
 export async function exportFile(io: Io, path: string, options: ExportOptions): Promise<void> {
   const { output, precision, set } = options;
-  if (!output.endsWith('.onnx'))
-    fail(`${output}: networks are written as ONNX`, { help: `name it ${output}.onnx` });
+  if (output === '-')
+    fail('ONNX files are not written to standard output', { help: 'name a file: -o net.onnx' });
+  if (!/\.onnx$/i.test(output)) {
+    fail(`${output}: networks are written as ONNX`, { help: `name it ${withoutExtension(output)}.onnx` });
+  }
   const source = await readGraph(path);
   const choice = chooseWeights(source, options);
   const compiled = compile(source, { set });

@@ -50,7 +50,8 @@ describeWithOrt('what it writes', (ort) => {
 describe('mistakes', () => {
   test.each([
     [['export', paths['doubler.sr'], '-o', join(folder, 'x.onnx')], 'trained weights are needed'],
-    [[...doubler, join(folder, 'x.pb')], `${folder}/x.pb: networks are written as ONNX`],
+    [[...doubler, join(folder, 'x.pb')], `name it ${folder}/x.onnx`],
+    [[...doubler, '-'], 'ONNX files are not written to standard output'],
     [[...doubler, folder], `${folder}: networks are written as ONNX`],
     [
       ['export', 'esrgan', '-w', paths['doubler.safetensors'], '-o', join(folder, 'x.onnx')],
