@@ -52,8 +52,8 @@ export type Upscale = (lr: Planes) => Promise<Planes>;
 /** `reduced` is the input where there is one; otherwise it is made from the original. */
 export function testImage(name: string, original: Image, scale: number, reduced?: Image): TestImage {
   if (reduced) checkPair({ ...original, name }, { ...reduced, name: `the reduced ${name}` }, scale);
+  checkSize(name, original, scale);
   const hr = cropToMultiple(rgb8(original), scale);
-  checkSize(name, hr, scale);
   const lr = toPlanes(reduced ? rgb8(reduced) : shrink(hr, scale)).rgb;
   const image = rounded(imresize(lr, scale), hr);
   return { name, scale, lr, hr, bicubic: { image, scores: compare(image, hr, scale) } };
@@ -94,10 +94,12 @@ function mean(scores: readonly Scores[]): Scores {
 const SSIM_WINDOW = 11;
 
 function checkSize(name: string, { width, height }: Size, scale: number): void {
-  const least = SSIM_WINDOW + 2 * scale;
+  const least = scale * Math.ceil((SSIM_WINDOW + 2 * scale) / scale);
   if (Math.min(width, height) >= least) return;
   fail(`${name}: ${width}x${height} pixels are too few to be evaluated`, {
-    notes: [`without a border of ${scale}, SSIM needs ${SSIM_WINDOW} pixels: ${least}x${least} at least`],
+    notes: [
+      `SSIM needs ${SSIM_WINDOW} pixels within a border of ${scale}, and sides are cut to multiples of ${scale}: ${least}x${least} at least`,
+    ],
     help: 'leave this image out',
   });
 }

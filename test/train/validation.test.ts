@@ -94,7 +94,7 @@ test('16 bits, gray and transparency become 8-bit RGB', () => {
 
 test('images that are too small are named', () => {
   expect(() => testImage('tiny.png', picture(18, 40), 4)).toThrow(
-    'tiny.png: 16x40 pixels are too few to be evaluated',
+    'tiny.png: 18x40 pixels are too few to be evaluated',
   );
 });
 
