@@ -22,7 +22,8 @@ const PROFILED = 10;
 export function profiledSteps(step: number, steps: number): ProfiledSteps {
   const from = step + WARM_UP;
   if (from < steps) return { from, to: Math.min(steps, from + PROFILED) };
-  return fail(`a profile needs ${WARM_UP + 1} steps or more, and ${steps - step} are left`, {
+  const left = steps - step;
+  return fail(`a profile needs ${WARM_UP + 1} steps or more, and ${left} ${left === 1 ? 'is' : 'are'} left`, {
     help: `train for longer: --steps ${step + WARM_UP + PROFILED}`,
   });
 }

@@ -66,6 +66,7 @@ test('ten steps are profiled, after two', () => {
   expect(profiledSteps(0, 100)).toEqual({ from: 2, to: 12 });
   expect(profiledSteps(50, 57)).toEqual({ from: 52, to: 57 });
   expect(() => profiledSteps(98, 100)).toThrow('a profile needs 3 steps or more, and 2 are left');
+  expect(() => profiledSteps(99, 100)).toThrow('a profile needs 3 steps or more, and 1 is left');
 });
 
 describeOnDevice('a profiled training', ({ gpu }) => {
