@@ -2,9 +2,10 @@
 // when it is complete.
 
 import { constants, type Stats, unlinkSync } from 'node:fs';
-import { access, mkdir, open, readdir, readFile, realpath, rename, stat, writeFile } from 'node:fs/promises';
+import { access, open, readdir, readFile, realpath, rename, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { fail, type Source } from '../diagnostics.js';
+import { makeFolder } from '../runtime/node-cache.js';
 
 /** What the system's error codes mean, and what helps. */
 const REASONS: Readonly<Record<string, readonly [what: string, help: string]>> = {
@@ -93,21 +94,11 @@ export async function prepareOutput(path: string): Promise<void> {
     if (found?.isDirectory()) {
       fail(`${path}: cannot be written: it is a folder`, { help: "pass a file's name" });
     }
-    await makeFolder(dirname(path));
+    makeFolder(dirname(path));
     await access(found ? path : dirname(path), constants.W_OK);
   } catch (error) {
     failIo(path, 'written', error);
   }
-}
-
-/** With the folders above it. Not `recursive: true`, with which Node never returns from places like /proc. */
-async function makeFolder(path: string): Promise<void> {
-  if ((await statOf(path))?.isDirectory()) return;
-  if (dirname(path) !== path) await makeFolder(dirname(path));
-  await mkdir(path).catch(async (error) => {
-    // Someone else may have made it meanwhile.
-    if (!(await statOf(path))?.isDirectory()) throw error;
-  });
 }
 
 /** Files being written, for `removeTemporaries`. */

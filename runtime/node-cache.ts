@@ -1,7 +1,8 @@
-// Where things lie that can be fetched, unpacked or measured again.
+// Where things lie that can be fetched, unpacked or measured again, and the making of folders.
 
+import { mkdirSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 /** The user's, by the custom of each system. */
 export function cacheFolder(): string {
@@ -10,4 +11,19 @@ export function cacheFolder(): string {
   if (process.platform === 'win32') return join(LOCALAPPDATA || join(homedir(), 'AppData/Local'), 'src');
   if (process.platform === 'darwin') return join(homedir(), 'Library/Caches/src');
   return join(homedir(), '.cache/src');
+}
+
+/** With the folders above it. Not `recursive: true`, with which Node never returns from places like /proc. */
+export function makeFolder(path: string): void {
+  if (isFolder(path)) return;
+  if (dirname(path) !== path) makeFolder(dirname(path));
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if (!isFolder(path)) throw error; // else someone else made it meanwhile
+  }
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }

@@ -3,9 +3,9 @@
 // read back in the other gives wrong results in silence; so each width has a folder of its own. The width is the
 // process's, read anew for each instance: where another instance may be alive, nothing is changed.
 
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cacheFolder } from './node-cache.js';
+import { cacheFolder, makeFolder } from './node-cache.js';
 
 const WIDTH = 'LP_NATIVE_VECTOR_WIDTH';
 const CACHE = 'MESA_SHADER_CACHE_DIR';
@@ -24,7 +24,7 @@ export function widenLavapipe(): Widened | undefined {
   const before = process.env[CACHE];
   const cache = join(before ?? cacheFolder(), `mesa-${BITS}`);
   try {
-    mkdirSync(cache, { recursive: true }); // Mesa makes the last folder of a path only
+    makeFolder(cache); // Mesa makes the last folder of a path only
   } catch {
     return undefined;
   }

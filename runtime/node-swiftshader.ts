@@ -1,12 +1,12 @@
 // The software Vulkan of last resort: SwiftShader out of the npm package @sparticuz/chromium (an optional dependency),
 // unpacked once into the user's cache folder. Slow, but it needs no driver, no root and no download of its own.
 
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { brotliDecompressSync } from 'node:zlib';
 import { fail } from '../diagnostics.js';
-import { cacheFolder } from './node-cache.js';
+import { cacheFolder, makeFolder } from './node-cache.js';
 import type { VulkanDriver } from './node-vulkan.js';
 
 const PACKAGE = join('@sparticuz', 'chromium');
@@ -46,7 +46,7 @@ function unpack(archive: string, target: string): void {
   const files = readTar(brotliDecompressSync(readFileSync(archive)));
   let folder: string | undefined;
   try {
-    mkdirSync(dirname(target), { recursive: true });
+    makeFolder(dirname(target));
     folder = mkdtempSync(`${target}.`);
     for (const name of [LIBRARY, LOADER, MANIFEST]) {
       const bytes = files.get(name) ?? fail(`${archive}: ${name} is missing`, { help: 'run npm ci again' });

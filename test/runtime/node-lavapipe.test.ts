@@ -45,9 +45,11 @@ describe.skipIf(!isWide)('widenLavapipe', () => {
   test('without a folder nothing is changed', () => {
     const file = join(cache, 'file');
     writeFileSync(file, '');
-    vi.stubEnv('XDG_CACHE_HOME', file);
-    expect(widenLavapipe()).toBeUndefined();
-    expect(variables()).toEqual([undefined, undefined]);
+    for (const folder of [file, '/proc/nowhere']) {
+      vi.stubEnv('XDG_CACHE_HOME', folder);
+      expect(widenLavapipe()).toBeUndefined();
+      expect(variables()).toEqual([undefined, undefined]);
+    }
   });
 
   test('an instance that runs keeps its width', async () => {
