@@ -43,11 +43,13 @@ export function fuseRanges(graph: Graph): Counted {
     const found = findSlice(nodes, nodes.get(ref));
     const into = found && fits(found) && withStep(found);
     if (!into) continue;
-    const { slice, head } = found;
+    const { node, at, slice, head } = found;
     nodes.set(head.ref, into);
     nodes.set(ref, { ...slice, ref });
     nodes.delete(slice.ref);
     readers.get(head.ref)!.add(ref).delete(slice.ref);
+    const other = readers.get(node.inputs[1 - at] ?? '');
+    other?.add(head.ref).delete(ref);
     count++;
   }
   return { graph: { ...graph, nodes: [...nodes.values()] }, count };
