@@ -8,6 +8,7 @@ import { typesOf } from '../graph.js';
 import { layoutsOf } from '../layout.js';
 import { divisorOf } from '../ops/reduce.js';
 import { makeNode } from '../ops/registry.js';
+import { sameShape } from '../ops/types.js';
 import { type Counted, eliminateDead, type Rule } from '../rewrite.js';
 import type { Target } from '../target.js';
 import { sizeOf } from '../tensor.js';
@@ -40,10 +41,13 @@ const stackBatches: Rule = {
   apply({ op, inputs, type, loc }, context) {
     const [a, b] = inputs.map((ref) => (context.usedOnce(ref) ? context.def(ref) : undefined));
     if (op !== 'add' || a?.op !== 'conv2d_wgrad' || b?.op !== 'conv2d_wgrad') return undefined;
-    const size = (ref: Ref) => sizeOf(context.type(ref).shape as number[]);
-    const made = [...a.inputs, ...b.inputs].reduce((sum, ref) => sum + size(ref), 0);
-    if (JSON.stringify(a.attrs) !== JSON.stringify(b.attrs) || sizeOf(type.shape as number[]) < made)
-      return undefined;
+    const shapeOf = (ref: Ref) => context.type(ref).shape as number[];
+    const areAlike = a.inputs.every((ref, i) =>
+      sameShape(shapeOf(ref).slice(1), shapeOf(b.inputs[i]!).slice(1)),
+    );
+    const made = [...a.inputs, ...b.inputs].reduce((sum, ref) => sum + sizeOf(shapeOf(ref)), 0);
+    if (!areAlike || JSON.stringify(a.attrs) !== JSON.stringify(b.attrs)) return undefined;
+    if (sizeOf(type.shape as number[]) < made) return undefined;
     const both = a.inputs.map((ref, i) => context.emit('stack', [ref, b.inputs[i]!], {}, loc));
     return context.emit('conv2d_wgrad', both, a.attrs, loc);
   },

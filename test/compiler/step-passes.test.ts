@@ -234,6 +234,23 @@ test('but not where something else reads those channels as they were', () => {
   }
 });
 
+test('nor where a kernel that was changed before reads them', () => {
+  const result =
+    optimized(`graph g(%g: f32[2,4,8,8], ${W('u', '8,4,3,3')}, ${W('w', '4,16,3,3')}, ${W('v', '4,8,3,3')}) {
+  %0 = conv2d(%g, @u) {pad=1, stride=1} : f32[2,8,8,8]
+  %1 = conv2d_dgrad(%g, @w) {extent=["8","8"], pad=1, stride=1} : f32[2,16,8,8]
+  %2 = slice(%1) {from=8, to=16} : f32[2,8,8,8]
+  %3 = mul(%2, %0) : f32[2,8,8,8]
+  %4 = slice(%0) {from=0, to=4} : f32[2,4,8,8]
+  %5 = relu(%4) : f32[2,4,8,8]
+  %6 = conv2d(%3, @v) {pad=1, stride=1} : f32[2,4,8,8]
+  %7 = conv2d(%5, @u) {pad=1, stride=1} : f32[2,8,8,8]
+  return %6, %7
+}`);
+  expect(result).toContain('mul($2)[8:16]');
+  expect(result).not.toContain('relu[0:4]');
+});
+
 test('large weights that two batches meet have one gradient, of both as one', () => {
   const graph = (pixels: number) => {
     const [image, map] = [`f32[2,4,${pixels},${pixels}]`, `f32[2,16,${pixels},${pixels}]`];
@@ -250,6 +267,17 @@ test('large weights that two batches meet have one gradient, of both as one', ()
   %3 = sum_parts(%2) : f32[16,4,3,3]
   return %3`);
   expect(optimized(graph(3))).not.toContain('stack');
+});
+
+test('but not where the images of the batches differ in size', () => {
+  expect(
+    optimized(`graph g(%x: f32[2,8,2,2], %y: f32[2,8,1,1], %g: f32[2,8,2,2], %h: f32[2,8,1,1]) {
+  %0 = conv2d_wgrad(%x, %g) {kernel=[3,3], pad=1, stride=1} : f32[8,8,3,3]
+  %1 = conv2d_wgrad(%y, %h) {kernel=[3,3], pad=1, stride=1} : f32[8,8,3,3]
+  %2 = add(%0, %1) : f32[8,8,3,3]
+  return %2
+}`),
+  ).not.toContain('stack');
 });
 
 test('the factor of a vector is applied to the image that it is added to', () => {
