@@ -13,6 +13,7 @@ import {
   f32Bits,
   literal,
   load,
+  type Numbers,
   numbersIn,
   reads,
   stepUses,
@@ -31,10 +32,10 @@ interface GatherOptions {
   /** Channels per element of `x` and of `y`. */
   readonly xWidth?: Width;
   readonly yWidth?: Width;
-  /** What else the lines read: storage, uniform words and functions. */
+  /** What else the lines read: storage, uniform words and functions, whose own numbers are words too. */
   readonly uses?: readonly Use[];
   readonly uniforms?: Readonly<Record<string, Dim>>;
-  readonly functions?: readonly string[];
+  functions?(numbers: Numbers): readonly string[];
 }
 
 const WORKGROUP = { x: 64, y: 2 };
@@ -165,7 +166,7 @@ export function gather(
   name: string,
   { x, y, epilogue = [] }: GatherSpec,
   lines: readonly string[],
-  { xWidth = 4, yWidth = 4, uses = [], uniforms, functions = [] }: GatherOptions = {},
+  { xWidth = 4, yWidth = 4, uses = [], uniforms, functions }: GatherOptions = {},
 ): KernelCall {
   const groups = (roundUp(y.offset + y.channels, 4) - y.offset) / yWidth;
   const words: Record<string, Dim> = {
@@ -190,7 +191,7 @@ export function gather(
       `fn x_at(image: u32, row: u32, column: u32, element: u32) -> ${xWidth === 4 ? 'vec4<f32>' : 'f32'} {`,
       `return ${load(x, xWidth, xIndex)};`,
       '}',
-      ...functions,
+      ...(functions?.(numbers) ?? []),
       ...put,
       `@compute @workgroup_size(${WORKGROUP.x}, ${WORKGROUP.y})`,
       'fn main(@builtin(global_invocation_id) id: vec3<u32>) {',

@@ -42,7 +42,7 @@ export function upsampleBilinearAdjoint({ factor, ...spec }: GatherSpec & { fact
       'value += down * weight(j, column, u.y_w) * x_at(image, i, j, group);',
       '} }',
     ],
-    { functions: weight },
+    { functions: () => weight },
   );
 }
 

@@ -26,8 +26,6 @@ interface SumSpec {
 
 /** Sums the columns of `x`, in runs, because a long sum in f32 loses what it adds; `y` is one column wide. */
 export function sumColumns({ x, y, prologue = [] }: SumSpec): KernelCall {
-  const uniforms: Record<string, Dim> = {};
-  const functions = termFunction(x, prologue, numbersIn(uniforms));
   const lines = [
     'var value = Value();',
     'let start = (image * u.x_h + row) * u.x_w;',
@@ -38,8 +36,7 @@ export function sumColumns({ x, y, prologue = [] }: SumSpec): KernelCall {
     '}',
   ];
   return gather(nameOf('sum_columns', prologue), { x, y }, lines, {
-    uniforms,
-    functions,
+    functions: (numbers) => termFunction(x, prologue, numbers),
     uses: stepUses(prologue),
   });
 }

@@ -31,6 +31,19 @@ describe.skipIf(!device)('reduce', () => {
     }
   });
 
+  test('a prologue of more numbers than a uniform block has room for', async () => {
+    const x = view(0, [2, 3, 5], 5);
+    const y = view(1, [2, 3, 1], 5);
+    const slots = [slab(x, 1), slab(y, 2)];
+    const from = field(x, slots[0]!);
+    const prologue = Array.from({ length: 70 }, (_, k) => ({ op: 'offset', attr: k / 64 - 0.5 }));
+    const offset = prologue.reduce((sum, { attr }) => sum + attr, 0);
+    const expected: Field = (n, r, _, c) => total([1, 1, 5], (_n, _y, s) => from(n, r, s, c) + offset);
+    const call = sumColumns({ x, y, prologue });
+    expect(call.uniforms).toHaveLength(64);
+    await expectKernel(call, slots, y, expected);
+  });
+
   test.each(KEEPS.flatMap((keep) => [5, 32].map((channels) => ({ keep, channels }))))(
     'sumRows, keep $keep of $channels channels',
     async ({ keep, channels }) => {
