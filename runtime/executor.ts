@@ -146,14 +146,17 @@ export class Network implements Executor {
       const { machinery, result } = await this.#begin(image, options);
       const { device, facts, pacer, program } = machinery;
       await this.#ended;
-      await warmUp(program, pacer);
       const clock = await Clock.open({ device, guard: this.#guard, pacer });
-      pacer.time(clock);
       try {
+        await warmUp(program, pacer);
+        pacer.time(clock);
         const { ended } = await sendProgram(machinery, image, result);
         await pacer.drain();
         await ended;
         return { result, recording: await clock.recording(facts.plan) };
+      } catch (error) {
+        await pacer.cancel();
+        throw error;
       } finally {
         pacer.time(undefined);
         clock.destroy();

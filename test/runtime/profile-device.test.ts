@@ -75,6 +75,22 @@ describeOnDevice('a recording', ({ gpu }) => {
     for (const { name } of plan.steps) expect(counts.get(name), name).toBe(6);
   });
 
+  test('that is aborted while it warms up leaves nothing behind', async () => {
+    const network = await open(gpu, toyPlan(), toyWeights(toyPlan()));
+    let asked = 0;
+    const throwIfAborted = () => {
+      if (++asked > 1) throw new DOMException('aborted', 'AbortError');
+    };
+    const signal = Object.assign(new AbortController().signal, { throwIfAborted });
+    try {
+      const plain = await network.run(photo(9, 7));
+      await expect(network.record(photo(16, 12), { signal })).rejects.toThrow('aborted');
+      expect((await network.run(photo(9, 7))).data).toEqual(plain.data);
+    } finally {
+      await network.close();
+    }
+  });
+
   test('of more dispatches than a query set holds', async () => {
     const plan = chainPlan(1700);
     const { recording } = await both(plan, [2, 2]);
