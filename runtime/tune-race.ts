@@ -1,6 +1,8 @@
 // Which of several ways to compute the same thing is the fastest, in bounded time. The batches of all take turns, so that
 // a device that becomes warmer, or is shared, slows all of them alike.
 
+import { fail } from '../diagnostics.js';
+
 /** Runs something so many times; gives the milliseconds that took. */
 export type Runner = (runs: number) => Promise<number>;
 
@@ -9,6 +11,8 @@ const BATCH_MS = 10;
 /** Enough to see who is far too slow. */
 const GLANCE_MS = 2;
 const HOPELESS = 3;
+/** No kernel is so fast that these take no time: a clock that says so does not run. */
+const MOST_RUNS = 4 ** 8;
 const LEAST_ROUNDS = 3;
 const MOST_ROUNDS = 15;
 
@@ -36,10 +40,13 @@ export async function race(
 
 /** The better of two: whatever else the machine does makes nothing hopeless. */
 async function glance(run: Runner): Promise<number> {
-  for (let runs = 1; ; runs *= 4) {
+  for (let runs = 1; runs <= MOST_RUNS; runs *= 4) {
     const ms = await run(runs);
     if (ms >= GLANCE_MS) return Math.min(ms, await run(runs)) / runs;
   }
+  return fail(`the clock of this device stands still: ${MOST_RUNS} runs of a kernel took no time`, {
+    help: 'use it without `src tune`',
+  });
 }
 
 function median(values: readonly number[]): number {

@@ -54,3 +54,7 @@ test('the budget is used, and no more', async () => {
   await idle.run(1e9);
   expect(idle.calls[0]!.length).toBeLessThan(30);
 });
+
+test('a clock that stands still ends it', async () => {
+  await expect(race([async () => 0], 0)).rejects.toThrow('the clock of this device stands still');
+});
