@@ -60,7 +60,7 @@ function totalsOf(measured: readonly Measured[]): Readonly<Record<'heuristic' | 
 }
 
 /** `tiled 4x2x2 by 8x8x1`: what an invocation makes, in pixels and groups of channels, and what makes a workgroup. */
-export function printChoice({ variant, tile }: ConvChoice): string {
+function printChoice({ variant, tile }: ConvChoice): string {
   if (!tile) return variant;
   const images = tile.images === undefined ? '' : ` of ${tile.images} images`;
   const lanes = 'lanes' in tile ? ` by ${tile.lanes.join('x')}` : '';
