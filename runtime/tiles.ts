@@ -26,7 +26,7 @@ export interface Limits {
   readonly maxComputeWorkgroupsPerDimension: number;
   /** Bytes of device memory to use at most. */
   readonly memory: number;
-  /** Multiply-accumulates at a time, where the host can do nothing else meanwhile. */
+  /** Multiply-accumulates at a time, where the host can do nothing else meanwhile: a wish, some networks run whole only. */
   readonly macs?: number;
 }
 
@@ -42,7 +42,11 @@ export function planTiles(facts: Facts, image: Size, limits: Limits, tile?: numb
   if (whole && (tile || overhead(whole) < GOOD_ENOUGH)) return whole;
   const parts = findParts(facts, size, limits, side);
   const found = [whole, parts].filter((schedule) => schedule !== undefined);
-  return cheapest(found) ?? failSize(facts, size, limits, tile);
+  const { macs, ...others } = limits;
+  return (
+    cheapest(found) ??
+    (macs === undefined ? failSize(facts, size, limits, tile) : planTiles(facts, image, others, tile))
+  );
 }
 
 /** Recomputed pixels that are not worth a further search, as a factor on the arithmetic. */

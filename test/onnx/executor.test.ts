@@ -131,6 +131,18 @@ describeWithOrt('in ONNX Runtime', (ort) => {
     });
   });
 
+  test('what has no tiles runs in one call, however long', async () => {
+    const compiled = compile(`generator g : (3, h, w) -> (3, h, w) { conv(4, pad=0); relu; conv(3, pad=2) }`);
+    const weights = randomWeightsOf(compiled);
+    const image = picture(33, 31);
+    const { ort: watching, log } = watched(ort, 1000);
+    const network = openOrt(watching, compiled, { weights });
+    const expected = await openOrt(ort, compiled, { weights }).run(image);
+    expect(await network.run(image)).toEqual(expected);
+    expect(log.calls).toBe(1);
+    await network.close();
+  });
+
   test('images that the network does not take', async () => {
     const network = openOrt(ort, DEEP, { weights: randomWeightsOf(DEEP) });
     const gray = { width: 4, height: 4, data: new Float32Array(16) };
