@@ -85,6 +85,13 @@ export function mirrorBytes({ textures }: MirrorPlan): number {
 }
 
 const TEXEL_BYTES: Readonly<Record<TextureFormat, number>> = { rgba32float: 16, rgba16float: 8 };
+
+/** Bytes of a tensor that the kernels can read at most: textures of every device have as many rows as columns. */
+export function mostBytes({ kernels }: Pick<Plan, 'kernels'>, maxBinding: number): number {
+  const formats = kernels.flatMap(({ bindings }) => bindings.filter(isTexture));
+  return Math.min(maxBinding, ...formats.map((format) => TEXTURE_WIDTH ** 2 * TEXEL_BYTES[format]));
+}
+
 const TextureUsage = { copyDst: 2, storage: 8 } as const;
 
 /** Textures that hold so many bytes of elements each, all or none. */

@@ -4,7 +4,7 @@
 import { fail, internal } from '../diagnostics.js';
 import { printBytes } from './gpu.js';
 import { bufferBytes, constantBytes, type Life, place } from './memory.js';
-import { type MirrorPlan, mirrorBytes, mirrorsOf, placeMirrors } from './mirrors.js';
+import { type MirrorPlan, mirrorBytes, mirrorsOf, mostBytes, placeMirrors } from './mirrors.js';
 import type { Arena, Port, StepPlan } from './plan.js';
 import { axisGroups, type Memory, sum } from './schedule.js';
 
@@ -193,7 +193,7 @@ export function checkFits(
       `it needs ${printBytes(bytes)}: ${printBytes(planned)} for what it computes,`,
       `${printBytes(arenas)} for what is trained, ${printBytes(constants)} for what is not`,
     ]),
-    ...exceeds(largestBinding, maxStorageBufferBindingSize, [
+    ...exceeds(largestBinding, mostBytes(plan, maxStorageBufferBindingSize), [
       `it needs ${printBytes(largestBinding)} in one tensor`,
     ]),
     ...exceeds(buffer, maxBufferSize, [`it needs ${printBytes(buffer)} in one buffer`]),

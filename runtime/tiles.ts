@@ -6,6 +6,7 @@ import { fail } from '../diagnostics.js';
 import { printBytes } from './gpu.js';
 import { type Facts, walkRange } from './halo.js';
 import { roundUp } from './kernels/kernel.js';
+import { mostBytes } from './mirrors.js';
 import {
   axisGroups,
   buildSchedule,
@@ -114,7 +115,7 @@ function partsOf(
 }
 
 function findSchedule(facts: Facts, size: Size, limits: Limits, tile?: number): Schedule | undefined {
-  const maxTensor = maxTensorOf(limits);
+  const maxTensor = maxTensorOf(facts, limits);
   const build = (choices: readonly Choice[]): Schedule | undefined => {
     const schedule = buildSchedule(facts, size, choices, maxTensor);
     return fits(facts, schedule, limits) ? schedule : undefined;
@@ -133,11 +134,12 @@ function findSchedule(facts: Facts, size: Size, limits: Limits, tile?: number): 
 }
 
 /** Bytes of the largest tensor that the device can hold and bind. */
-function maxTensorOf({ maxStorageBufferBindingSize, maxBufferSize }: Limits): number {
-  return Math.min(maxStorageBufferBindingSize, maxBufferSize);
+function maxTensorOf({ plan }: Facts, { maxStorageBufferBindingSize, maxBufferSize }: Limits): number {
+  return mostBytes(plan, Math.min(maxStorageBufferBindingSize, maxBufferSize));
 }
 
-function fits({ plan }: Facts, { segments, memory }: Schedule, limits: Limits): boolean {
+function fits(facts: Facts, { segments, memory }: Schedule, limits: Limits): boolean {
+  const { plan } = facts;
   const isLaunchable = ({ start, end, largest }: Segment): boolean =>
     plan.steps
       .slice(start, end)
@@ -145,7 +147,7 @@ function fits({ plan }: Facts, { segments, memory }: Schedule, limits: Limits): 
       .every((groups) => groups <= limits.maxComputeWorkgroupsPerDimension);
   const { macs = Infinity } = limits;
   return (
-    memory.largestBinding <= maxTensorOf(limits) &&
+    memory.largestBinding <= maxTensorOf(facts, limits) &&
     memory.planned + memory.constants <= limits.memory &&
     segments.every((segment) => isLaunchable(segment) && macsOf(plan, segment, segment.largest) <= macs)
   );
@@ -159,7 +161,7 @@ function failSize(facts: Facts, size: Size, limits: Limits, tile: number | undef
   fail(`${size.width}x${size.height} does not fit the device${tile ? ` in tiles of ${tile}` : ''}`, {
     notes: [
       `whole, it needs ${printBytes(memory.planned + memory.constants)}, and ${printBytes(memory.largestBinding)} in one tensor`,
-      `there are ${printBytes(limits.memory)}, and ${printBytes(maxTensorOf(limits))} for one tensor`,
+      `there are ${printBytes(limits.memory)}, and ${printBytes(maxTensorOf(facts, limits))} for one tensor`,
       ...(enough ? [`with ${printBytes(enough)} it would fit`] : []),
     ],
     help: tile ? 'use a smaller --tile, or leave it out' : 'use --precision f16, or a smaller image',

@@ -255,3 +255,15 @@ describe('tiles', () => {
     expect(tiles(toyPlan(), 20, 10)).toEqual(buildSchedule(facts, size, [{ end: 6, tile: size }], Infinity));
   });
 });
+
+test('tensors are no larger than the textures that they are read through', () => {
+  const plan = chainPlan(2);
+  const kernels = plan.kernels.map((kernel) => {
+    return { ...kernel, bindings: kernel.bindings.with(0, 'rgba16float') };
+  });
+  const mirrored = { ...plan, kernels };
+  const huge = { maxStorageBufferBindingSize: Infinity, maxBufferSize: Infinity, memory: Infinity };
+  const largest = (one: Plan) => tiles(one, 16384, 8192, huge).memory.largestBinding;
+  expect(largest(plan)).toBeGreaterThan(512 * MIB);
+  expect(largest(mirrored)).toBeLessThanOrEqual(512 * MIB);
+});
