@@ -23,14 +23,16 @@ export async function measureCeilings(device: GPUDevice): Promise<Ceilings> {
   const pacer = new Pacer(device, guard);
   const clock = await Clock.open({ device, guard, pacer });
   const bench = { device, pipelines: new Pipelines(device), pacer, clock };
-  const buffers = await allocate(device, 'measuring the device', [
-    { label: 'sums', size: 4 * FMA_LANES, usage: Usage.storage },
-    { label: 'from', size: STREAM_BYTES, usage: Usage.storage },
-    { label: 'to', size: STREAM_BYTES, usage: Usage.storage },
-  ]);
-  const [sums, from, to] = buffers.map((buffer) => ({ buffer }));
+  const buffers: GPUBuffer[] = [];
   pacer.time(clock);
   try {
+    const wanted = [
+      { label: 'sums', size: 4 * FMA_LANES, usage: Usage.storage },
+      { label: 'from', size: STREAM_BYTES, usage: Usage.storage },
+      { label: 'to', size: STREAM_BYTES, usage: Usage.storage },
+    ];
+    buffers.push(...(await allocate(device, 'measuring the device', wanted)));
+    const [sums, from, to] = buffers.map((buffer) => ({ buffer }));
     const guess = await bestTime(bench, fmaChains(FIRST_TURNS), [sums!]);
     const turns = Math.ceil((FIRST_TURNS * ENOUGH_MS) / guess);
     const arithmetic = await bestTime(bench, fmaChains(turns), [sums!]);

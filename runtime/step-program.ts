@@ -52,11 +52,26 @@ export interface StepParts {
 }
 
 export async function buildStep(parts: StepParts): Promise<StepProgram> {
+  const { plan, options } = parts;
+  const losses = (options.accumulate ?? 1) * lossPorts(plan).length;
+  const ledger = ledgerOf(trainedArenas(plan).length, losses);
+  const memory = await allocateAll(parts, ledger);
+  try {
+    return await assemble(parts, ledger, memory);
+  } catch (error) {
+    for (const one of [...memory.all, ...memory.textures]) one.destroy();
+    throw error;
+  }
+}
+
+async function assemble(
+  parts: StepParts,
+  ledger: Ledger,
+  { slots, twins, all, textures, ...scratch }: Awaited<ReturnType<typeof allocateAll>>,
+): Promise<StepProgram> {
   const { device, pipelines, plan, layout, constants, options } = parts;
   const losses = lossPorts(plan);
   const batches = options.accumulate ?? 1;
-  const ledger = ledgerOf(trainedArenas(plan).length, batches * losses.length);
-  const { slots, twins, all, textures, ...scratch } = await allocateAll(parts, ledger);
   const buffers: OptimizerBuffers = {
     ...scratch,
     twin: (arena, twin) => twins[arena]!.get(twin) ?? internal(`arena ${arena} has no ${twin}`),

@@ -361,28 +361,32 @@ describeOnDevice('stepper', ({ gpu, description }) => {
     expect(more.arenas).toBe(6 * trained + 2 * untrained + 5 * other);
   });
 
+  /** Makes buffers that are counted as long as they live. */
+  function counting() {
+    const count = { live: 0 };
+    const createBuffer = (descriptor: GPUBufferDescriptor) => {
+      const buffer = gpu.createBuffer(descriptor);
+      const destroy = buffer.destroy.bind(buffer);
+      count.live++;
+      buffer.destroy = () => {
+        count.live--;
+        return destroy();
+      };
+      return buffer;
+    };
+    return { count, createBuffer };
+  }
+
   test('many steps make no further buffers, and closing frees all', async () => {
-    let live = 0;
-    const device = disguised({
-      createBuffer(descriptor: GPUBufferDescriptor) {
-        const buffer = gpu.createBuffer(descriptor);
-        const destroy = buffer.destroy.bind(buffer);
-        live++;
-        buffer.destroy = () => {
-          live--;
-          return destroy();
-        };
-        return buffer;
-      },
-    });
-    await using({ device }, async (stepper) => {
-      const after = live;
+    const { count, createBuffer } = counting();
+    await using({ device: disguised({ createBuffer }) }, async (stepper) => {
+      const after = count.live;
       await run(stepper, 1, [batch(1), batch(2), batch(3), batch(4), batch(5)]);
       await stepper.read('value');
       await stepper.diagnose([badBatch(1)]);
-      expect(live).toBe(after);
+      expect(count.live).toBe(after);
     });
-    expect(live).toBe(0);
+    expect(count.live).toBe(0);
   });
 
   async function errorOf(promise: Promise<unknown>): Promise<UserError> {
@@ -417,12 +421,16 @@ describeOnDevice('stepper', ({ gpu, description }) => {
     ]);
   });
 
-  test('a device without room says what to do in the recipe', async () => {
+  test.each([
+    ['slot 0', 'training'],
+    ['uniforms', 'a step of'],
+  ])('a device without room for %s says what to do in the recipe, and keeps nothing', async (label, what) => {
     let exhausted = false;
+    const { count, createBuffer } = counting();
     const device = disguised({
       createBuffer(descriptor: GPUBufferDescriptor) {
-        exhausted ||= descriptor.label === 'slot 0';
-        return gpu.createBuffer(descriptor);
+        exhausted ||= descriptor.label === label;
+        return createBuffer(descriptor);
       },
       async popErrorScope() {
         const error = await gpu.popErrorScope();
@@ -432,8 +440,9 @@ describeOnDevice('stepper', ({ gpu, description }) => {
       },
     });
     const { diagnostics } = await errorOf(using({ device }, async () => {}));
-    expect(diagnostics[0]!.message).toMatch(/^the GPU ran out of memory: training toy needs \d+ KiB$/);
+    expect(diagnostics[0]!.message).toContain(`the GPU ran out of memory: ${what} toy needs `);
     expect(diagnostics[0]!.help).toContain('batch:');
+    expect(count.live).toBe(0);
   });
 
   test('a lost device ends what runs and what would', async () => {
