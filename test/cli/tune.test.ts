@@ -23,6 +23,12 @@ train { degrade: bicubic(2); patch: 16; batch: 2; seed: 1; stage psnr { minimize
 `;
 const { 'small.sr': small } = writeFiles(folder, { 'small.sr': SMALL });
 
+test('ONNX Runtime has no kernels of ours to choose from', async () => {
+  const { code, err } = await src(['tune', small, '--device', 'cpu']);
+  expect(code).toBe(2);
+  expect(err).toContain('--device cpu is ONNX Runtime');
+});
+
 describe('the table', () => {
   const [usual, other] = [
     { variant: 'direct' } as const,
