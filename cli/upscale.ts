@@ -32,21 +32,23 @@ export interface Opened {
 export async function upscaleAll(batch: Batch, upscaler: Upscaler): Promise<void> {
   const { jobs } = batch;
   const run = new BatchRun(batch, upscaler);
+  let previous: Promise<void> | undefined;
+  let last: Promise<void> | undefined;
   try {
     let next = jobs[0] && run.read(jobs[0]);
-    let previous: Promise<void> | undefined;
     for (const [i, job] of jobs.entries()) {
       const decoded = await next;
       const following = jobs[i + 1];
       next = following && run.read(following);
-      const finished =
+      last =
         decoded && run.compute(job, i, decoded).then((computed) => computed && run.finish(job, computed));
-      finished?.catch(() => {}); // it may fail before it is awaited
+      last?.catch(() => {}); // it may fail before it is awaited
       await previous;
-      previous = finished;
+      previous = last;
     }
     await previous;
   } finally {
+    await last?.catch(() => {}); // nothing is reported after the end
     run.end();
   }
   run.failIfAny();

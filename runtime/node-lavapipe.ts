@@ -9,7 +9,9 @@ import { cacheFolder, makeFolder } from './node-cache.js';
 
 const WIDTH = 'LP_NATIVE_VECTOR_WIDTH';
 const CACHE = 'MESA_SHADER_CACHE_DIR';
-const BITS = 512;
+/** What Mesa does unasked, on every CPU that has as much. */
+const USUAL = '256';
+const WIDE = '512';
 
 /** What `widenLavapipe` did. The variables stay set: whoever opens Vulkan next in this process finds one width. */
 export interface Widened {
@@ -18,30 +20,36 @@ export interface Widened {
   undo(): void;
 }
 
-/** Asks for the wider code where the CPU has it and nobody has decided. */
+/** Asks for the wider code where the CPU has it, unless the user has decided. */
 export function widenLavapipe(): Widened | undefined {
-  if (process.env[WIDTH] !== undefined || !hasAvx512() || isLoaded()) return undefined;
-  const before = process.env[CACHE];
-  const cache = join(before ?? cacheFolder(), `mesa-${BITS}`);
+  if (process.platform !== 'linux') return undefined;
+  const [width, cache] = [process.env[WIDTH], process.env[CACHE]];
+  const bits = width ?? (hasAvx512() ? WIDE : USUAL);
+  const isDecided = width !== undefined && cache !== undefined;
+  if (bits === USUAL || isDecided || isLoaded()) return undefined;
+  const folder = join(cache ?? cacheFolder(), `mesa-${bits}`);
   try {
-    makeFolder(cache); // Mesa makes the last folder of a path only
+    makeFolder(folder); // Mesa makes the last folder of a path only
   } catch {
     return undefined;
   }
-  process.env[WIDTH] = String(BITS);
-  process.env[CACHE] = cache;
+  process.env[WIDTH] = bits;
+  process.env[CACHE] = folder;
   return {
-    suits: (adapter) => !/llvmpipe/.test(adapter) || adapter.includes(`${BITS}-bits`),
+    suits: (adapter) => !/llvmpipe/.test(adapter) || adapter.includes(`${bits}-bits`),
     undo() {
-      delete process.env[WIDTH];
-      if (before === undefined) delete process.env[CACHE];
-      else process.env[CACHE] = before;
+      restore(WIDTH, width);
+      restore(CACHE, cache);
     },
   };
 }
 
+function restore(variable: string, value: string | undefined): void {
+  if (value === undefined) delete process.env[variable];
+  else process.env[variable] = value;
+}
+
 function hasAvx512(): boolean {
-  if (process.platform !== 'linux' || process.arch !== 'x64') return false;
   return /^flags\s*:.*\bavx512f\b.*\bavx512vl\b/m.test(readFileSync('/proc/cpuinfo', 'utf8'));
 }
 

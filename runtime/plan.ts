@@ -8,7 +8,8 @@
 import type { Loc } from '../diagnostics.js';
 import type { Dim } from './dims.js';
 
-export const PLAN_VERSION = 1;
+/** 2: bindings may be textures. */
+export const PLAN_VERSION = 2;
 
 export type DType = 'f32' | 'f16';
 /** A buffer; or the format of a texture that holds a copy of one (runtime/mirrors.ts). */

@@ -36,7 +36,20 @@ describe.skipIf(!isWide)('widenLavapipe', () => {
     expect(variables()).toEqual([undefined, join(cache, 'mine')]);
   });
 
+  test('the width that a user decided has a folder of its own too', () => {
+    vi.stubEnv('LP_NATIVE_VECTOR_WIDTH', '128');
+    const widened = widenLavapipe();
+    expect(variables()).toEqual(['128', join(cache, 'src', 'mesa-128')]);
+    widened?.undo();
+    expect(variables()).toEqual(['128', undefined]);
+  });
+
   test('what the user decided stays', () => {
+    vi.stubEnv('LP_NATIVE_VECTOR_WIDTH', '512');
+    vi.stubEnv('MESA_SHADER_CACHE_DIR', cache);
+    expect(widenLavapipe()).toBeUndefined();
+    expect(variables()).toEqual(['512', cache]);
+    vi.stubEnv('MESA_SHADER_CACHE_DIR', undefined);
     vi.stubEnv('LP_NATIVE_VECTOR_WIDTH', '256');
     expect(widenLavapipe()).toBeUndefined();
     expect(variables()).toEqual(['256', undefined]);
