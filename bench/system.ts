@@ -119,7 +119,9 @@ function kill({ pid }: ChildProcess): void {
   if (pid === undefined) return;
   try {
     process.kill(process.platform === 'win32' ? pid : -pid, 'SIGKILL');
-  } catch {} // it has ended by itself
+  } catch {
+    // It has ended by itself.
+  }
 }
 
 function firstLine(text: string): string {

@@ -37,7 +37,9 @@ export const TRAINING: readonly SystemSpec[] = [
   SRC_F32,
   SRC_F16,
   spec('tfjs-webgpu', 'tfjs', 'f32'),
-  onCpu('PyTorch CPU', 'torch', { device: 'cpu', threads: availableParallelism() }),
+  // Its threads wait for each other in turns: on few cores one may be faster.
+  onCpu('PyTorch CPU, 1 thread', 'torch', { device: 'cpu', threads: 1 }),
+  onCpu('PyTorch CPU, all cores', 'torch', { device: 'cpu', threads: availableParallelism() }),
 ];
 
 export const GPU_INFERENCE: readonly SystemSpec[] = [
