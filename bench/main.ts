@@ -68,7 +68,7 @@ async function main(words: readonly string[]): Promise<number> {
   };
   const report = newReport(name, commandOf(name, values));
   const right = await table.run(options, report);
-  if (values.write) writeSection(name, report.section());
+  if (values.write) writeSection(report, name, options.only);
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report.data(), null, 2)}\n`);
   return right ? 0 : 1;
 }

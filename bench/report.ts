@@ -18,7 +18,7 @@ export interface Report {
 }
 
 export interface Kept extends Report {
-  section(): string;
+  section(title: string): string;
   data(): unknown;
 }
 
@@ -39,17 +39,15 @@ export function newReport(table: string, command: string): Kept {
       device ??= { name, driver };
     },
     version: (name) => versions.add(name),
-    section: () =>
+    section: (title) =>
       [
-        `## ${table}`,
+        `## ${title}`,
         '',
         `- ${new Date().toISOString().slice(0, 10)}, \`${command}\``,
         ...(device ? [`- device: ${device.name}, ${device.driver}`] : []),
         `- host: ${hostLine()}`,
         `- versions: ${[...versions].join('; ')}`,
-        '',
         ...told,
-        '',
       ].join('\n'),
     data: () => ({
       table,
@@ -83,11 +81,12 @@ median over rounds), "of ceiling" the share of what multiply-adds in registers r
 Accuracy is the largest difference and PSNR against the reference.
 `;
 
-/** Puts the section in the place of the table's old one. */
-export function writeSection(table: string, section: string): void {
+/** Puts the report in the place of an older one of the same cases. */
+export function writeSection(report: Kept, table: string, cases: readonly string[] = []): void {
+  const title = [table, ...cases].join(' ');
   const before = existsSync(RESULTS) ? readFileSync(RESULTS, 'utf8') : TITLE;
   const [, ...sections] = before.split(/^(?=## )/m);
-  const others = sections.filter((one) => !one.startsWith(`## ${table}\n`));
-  const all = [...others, section].sort();
-  writeFileSync(RESULTS, [TITLE, ...all.map((one) => one.trimEnd())].join('\n').concat('\n'));
+  const others = sections.filter((one) => !one.startsWith(`## ${title}\n`));
+  const all = [...others, report.section(title)].sort();
+  writeFileSync(RESULTS, `${[TITLE, ...all].map((one) => one.trimEnd()).join('\n\n')}\n`);
 }
