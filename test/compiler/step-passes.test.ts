@@ -292,3 +292,14 @@ test('the factor of a vector is applied to the image that it is added to', () =>
     '  %0 = map(%x, @v) {epilogue=["square","scale(-2)","add($1)","scale(-0.5)"]} : f32[2,4,8,8]\n  return %0',
   );
 });
+
+test('in f16 no gradient is divided by a small factor', () => {
+  const graph = parseGraph(`graph g(%x: f32[4,64,24,24]) {
+  %0 = scale(%x) {by=0.005} : f32[4,64,24,24]
+  return %0
+}`);
+  const passes = (precision: 'f32' | 'f16') =>
+    optimizeStep(graph, residentsOf(graph), { ...GENERIC, precision }).log.map(({ pass }) => pass);
+  expect(passes('f32')).toContain('add gradients one by one');
+  expect(passes('f16')).not.toContain('add gradients one by one');
+});
