@@ -32,6 +32,20 @@ export function printTable(rows: readonly (readonly [label: string, value: strin
   return rows.map(([label, value]) => `${printable(`${label.padEnd(width)}  ${value}`)}\n`).join('');
 }
 
+/** Lines of cells under one another: columns of words to the left, of numbers to the right. */
+export function alignColumns(
+  rows: readonly (readonly string[])[],
+  isLeft: (column: number) => boolean,
+): string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  const last = widths.length - 1;
+  const align = (cell: string, column: number): string => {
+    if (!isLeft(column)) return cell.padStart(widths[column]!);
+    return column === last ? cell : cell.padEnd(widths[column]!);
+  };
+  return rows.map((row) => row.map(align).join('  '));
+}
+
 /** Names from files and folders may hold bytes that command a terminal. */
 export function printable(text: string): string {
   return text.replace(/\p{Cc}/gu, '?');

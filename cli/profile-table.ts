@@ -2,7 +2,7 @@
 
 import { printBytes } from '../runtime/gpu.js';
 import type { HostLine, Line } from '../runtime/profile.js';
-import { printable } from './human.js';
+import { alignColumns, printable } from './human.js';
 import type { Profiled } from './profile.js';
 
 export function printProfile({ of, profile, trace }: Profiled): string {
@@ -84,10 +84,7 @@ function table(titles: readonly string[], rows: readonly Row[]): string[] {
       '',
     ]);
   }
-  const widths = cells[0]!.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)));
-  const pad = (cell: string, column: number) =>
-    column < titles.length ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!);
-  return ['', ...cells.map((row) => row.map(pad).join('  '))];
+  return ['', ...alignColumns(cells, (column) => column < titles.length)];
 }
 
 /** `upload 0.8 ms (48 KiB)` */

@@ -3,7 +3,7 @@
 import type { ConvChoice } from '../compiler/target.js';
 import type { Measured } from '../compiler/tune.js';
 import type { Description } from '../runtime/device.js';
-import { printable } from './human.js';
+import { alignColumns, printable } from './human.js';
 
 /** The classes of a subject. */
 export interface Report {
@@ -26,18 +26,8 @@ export function printMeasured({ name, measured }: Report): string {
     const after = gains ? [`-> ${printMs(chosen.ms)}`, printGain(heuristic.ms, chosen.ms)] : ['', ''];
     return [key, `${count} in`, printMs(heuristic.ms), ...after, printChoice(chosen.choice)];
   });
-  const lines = [...aligned(rows), ...printTotals(measured)];
+  const lines = [...alignColumns(rows, (column) => column === 0 || column === 5), ...printTotals(measured)];
   return `${[printable(name), ...lines.map((line) => `  ${line}`)].join('\n')}\n\n`;
-}
-
-/** The first and the last column to the left, the others to the right. */
-function aligned(rows: readonly (readonly string[])[]): string[] {
-  const widthOf = (column: number) => Math.max(...rows.map((row) => row[column]!.length));
-  const align = (cell: string, column: number, { length }: readonly string[]) => {
-    if (column === length - 1) return cell;
-    return column === 0 ? cell.padEnd(widthOf(column)) : cell.padStart(widthOf(column));
-  };
-  return rows.map((row) => row.map(align).join('  '));
 }
 
 function printTotals(measured: readonly Measured[]): string[] {
