@@ -83,7 +83,20 @@ export interface Comparison {
   readonly right: boolean;
 }
 
+/** The chosen cases of a table, one after another. */
+export async function compareCases<Case>(
+  cases: Readonly<Record<string, Case>>,
+  { only }: TableOptions,
+  run: (name: string, one: Case) => Promise<readonly Row[]>,
+): Promise<Comparison> {
+  const rows = new Map<string, readonly Row[]>();
+  for (const [name, one] of Object.entries(cases)) {
+    if (!only || only.includes(name)) rows.set(name, await run(name, one));
+  }
+  return { rows, right: [...rows.values()].every(areOursRight) };
+}
+
 /** Whether nothing of ours was wrong. */
-export function areOursRight(rows: readonly Row[]): boolean {
+function areOursRight(rows: readonly Row[]): boolean {
   return rows.every(({ spec, wrong }) => !(wrong && spec.peer.startsWith('src')));
 }

@@ -1,13 +1,13 @@
 // One image through a network, in every system: what people compare first.
 
 import { compare, type Exactness, isWrong, printDifference } from '../accuracy.js';
-import { areOursRight, type Comparison, type Experience, hold, measure, noExperience } from '../contest.js';
+import { type Comparison, compareCases, type Experience, hold, measure, noExperience } from '../contest.js';
 import { inFolder, inferenceJob, type PreparedInference, type Size } from '../job.js';
 import { type BenchNetwork, NETWORKS } from '../networks.js';
 import type { TableOptions } from '../options.js';
 import type { Result } from '../race.js';
 import type { Report } from '../report.js';
-import type { Judge, Row } from '../rows.js';
+import type { Judge } from '../rows.js';
 import type { SystemSpec } from '../system.js';
 import { chosen, INFERENCE, REFERENCE, SRC_F32 } from '../systems.js';
 
@@ -44,11 +44,9 @@ export async function compareInference(
   report: Report,
 ): Promise<Comparison> {
   const experience = noExperience();
-  const found = new Map<string, readonly Row[]>();
-  for (const [name, one] of Object.entries(cases)) {
-    if (options.only && !options.only.includes(name)) continue;
-    const { width, height, network } = one;
-    await inFolder(async (folder) => {
+  return compareCases(cases, options, (name, one) =>
+    inFolder(async (folder) => {
+      const { width, height, network } = one;
       const prepared = await inferenceJob(folder, network, one, options.models);
       const { job, flops, weights } = prepared;
       const size = `${width}x${height}, ${(flops / 1e9).toPrecision(4)} GFLOP`;
@@ -58,10 +56,9 @@ export async function compareInference(
       const contest = { job, flops, systems: chosen(systems, options.peers), experience, judge };
       const rows = await hold(contest, options, report);
       report.keep(name, { network: network.file, width, height, flops, weights, rows });
-      found.set(name, rows);
-    });
-  }
-  return { rows: found, right: [...found.values()].every(areOursRight) };
+      return rows;
+    }),
+  );
 }
 
 /** The right image, by a program that is neither ours nor on the device; undefined where that is not installed. */

@@ -1,11 +1,11 @@
 // Steps of training, from a batch in the host's memory to the losses there, in every system that trains.
 
-import { areOursRight, type Comparison, hold, noExperience } from '../contest.js';
+import { type Comparison, compareCases, hold, noExperience } from '../contest.js';
 import { inFolder, type TrainCase, trainJob } from '../job.js';
 import type { TableOptions } from '../options.js';
 import type { Result } from '../race.js';
 import type { Report } from '../report.js';
-import type { Judge, Row } from '../rows.js';
+import type { Judge } from '../rows.js';
 import type { SystemSpec } from '../system.js';
 import { chosen, TRAINING } from '../systems.js';
 
@@ -48,10 +48,8 @@ export async function compareTraining(
   report: Report,
 ): Promise<Comparison> {
   const experience = noExperience();
-  const found = new Map<string, readonly Row[]>();
-  for (const [name, one] of Object.entries(cases)) {
-    if (options.only && !options.only.includes(name)) continue;
-    await inFolder(async (folder) => {
+  return compareCases(cases, options, (name, one) =>
+    inFolder(async (folder) => {
       const { job, flops } = await trainJob(folder, one);
       const { file, batch, patch } = one;
       const widths = Object.entries(one.set).map(([setting, value]) => `, ${setting}=${value}`);
@@ -60,10 +58,9 @@ export async function compareTraining(
       const contest = { job, flops, systems: chosen(systems, options.peers), experience, judge };
       const rows = await hold(contest, options, report);
       report.keep(name, { ...one, flops, rows });
-      found.set(name, rows);
-    });
-  }
-  return { rows: found, right: [...found.values()].every(areOursRight) };
+      return rows;
+    }),
+  );
 }
 
 /** Losses of the first steps must be those of the others, relatively: that takes the same gradients and updates. */
